@@ -1,0 +1,2 @@
+//! kolo
+fn main() {}

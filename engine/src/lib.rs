@@ -1,0 +1,3 @@
+//! VPL: parse, check, plan, and run over contiguous batches of slots.
+
+pub mod slot;
