@@ -1,3 +1,5 @@
 //! VPL: parse, check, plan, and run over contiguous batches of slots.
 
+pub mod check;
 pub mod slot;
+pub mod syntax;

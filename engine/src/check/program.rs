@@ -1,0 +1,465 @@
+//! What a checked program is: every name resolved, every argument in its place. The planner consumes it.
+//!
+//! 1. References are indices: a stream's input into [`Program::streams`] or [`Program::sources`], `.to` into
+//!    [`Program::targets`], a variable into [`Program::variables`].
+//! 2. An [`Expr`] says of each identifier what it is: a field of the event under test, a variable, a lambda's parameter.
+//!    Functions are the members of [`Function`], and called with a number of arguments that they take.
+//! 3. Streams feed only streams: [`Program::streams`] has no cycle and no chain longer than [`MAX_DEPTH`].
+//! 4. A `Program` exists only if its file has no error. Spans remain, for whoever finds a fault later (librdkafka
+//!    refusing a property, a topic that does not exist).
+
+use crate::syntax::ast::{BinaryOp, Name, Span, Type, UnaryOp};
+
+/// The longest chain of streams that feed each other.
+pub const MAX_DEPTH: usize = 10;
+
+/// A checked program.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Program {
+    /// The connectors, in order of declaration.
+    pub connectors: Vec<Connector>,
+    /// The declared event types.
+    pub events: Vec<EventType>,
+    /// The values of `let`, `var` and `const`, one for each assignment: a stream sees the last one above it.
+    pub variables: Vec<Variable>,
+    /// One for each `.from`, in order of declaration.
+    pub sources: Vec<Source>,
+    /// One for each `.to`, in order of declaration.
+    pub targets: Vec<Target>,
+    /// The streams, in order of declaration, in which the streams that read one event run.
+    pub streams: Vec<Stream>,
+}
+
+/// A value and where it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct At<T> {
+    /// The value.
+    pub value: T,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// A way out of, or into, the process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Connector {
+    /// Its name.
+    pub name: Name,
+    /// Its kind, with its parameters. `${ENV}` is replaced in all of them.
+    pub kind: ConnectorKind,
+}
+
+/// The kinds of connectors.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ConnectorKind {
+    /// A Kafka cluster.
+    Kafka(Kafka),
+    /// A file of JSON lines.
+    File {
+        /// Its path.
+        path: At<String>,
+    },
+    /// Standard output.
+    Console,
+}
+
+/// The parameters of a Kafka connector.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Kafka {
+    /// `brokers` or `bootstrap_servers`; the elements of an array are joined by commas.
+    pub brokers: Option<At<String>>,
+    /// `topic`: for every `.from` and `.to` that names none.
+    pub topic: Option<At<String>>,
+    /// `group_id`
+    pub group_id: Option<At<String>>,
+    /// `auto_offset_reset`: for every `.from` that has none of its own.
+    pub auto_offset_reset: Option<At<OffsetReset>>,
+    /// `exactly_once`
+    pub exactly_once: Option<At<bool>>,
+    /// Everything else: properties of librdkafka.
+    pub properties: Vec<Property>,
+}
+
+/// A property of librdkafka. Whether it exists, and takes this value, only librdkafka knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Property {
+    /// Its name as librdkafka spells it: `linger.ms`.
+    pub key: String,
+    /// Its value as text.
+    pub value: String,
+    /// Where the key is written.
+    pub key_span: Span,
+    /// Where the value is written.
+    pub value_span: Span,
+}
+
+/// Where a consumer group without a committed offset begins.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum OffsetReset {
+    /// With the oldest record.
+    Earliest,
+    /// With the next record.
+    #[default]
+    Latest,
+}
+
+/// A declared event type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventType {
+    /// Its name.
+    pub name: Name,
+    /// Its fields, inherited ones first.
+    pub fields: Vec<Field>,
+}
+
+/// A declared field.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// Its name.
+    pub name: Name,
+    /// Its type; an alias that `type` declares is replaced by what it stands for.
+    pub ty: Type,
+}
+
+/// The value of `let`, `var` or `const`. It refers to earlier variables only, never to a field.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variable {
+    /// Its name.
+    pub name: Name,
+    /// Its value.
+    pub value: Expr,
+}
+
+/// One `.from`: an event type that arrives on a topic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// The type that is assumed where a record names none and no other `.from` reads the topic.
+    pub event: Name,
+    /// Index into [`Program::connectors`].
+    pub connector: usize,
+    /// Kafka: the topic. File: the path. Console is never a source.
+    pub topic: At<String>,
+    /// Where to begin without a committed offset: what `.from` says, else its connector, else latest.
+    pub auto_offset_reset: OffsetReset,
+    /// The consumer group: what `.from` says, else its connector.
+    pub group_id: Option<At<String>>,
+    /// Properties of librdkafka that are given here.
+    pub properties: Vec<Property>,
+    /// The whole `EVENT.from(…)`.
+    pub span: Span,
+}
+
+/// One `.to`: where a stream is published.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// Index into [`Program::connectors`].
+    pub connector: usize,
+    /// The topic; for a file its path; empty for the console.
+    pub topic: Topic,
+    /// `key:`; the input record's key without it.
+    pub key: Option<Expr>,
+    /// Properties of librdkafka that are given here.
+    pub properties: Vec<Property>,
+    /// The whole `.to(…)`.
+    pub span: Span,
+}
+
+/// The topic of a target.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Topic {
+    /// The same for every output.
+    Fixed(At<String>),
+    /// Depends on the output: a field, or a concatenation.
+    Computed(Expr),
+}
+
+/// A stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stream {
+    /// Its name.
+    pub name: Name,
+    /// What it reads: one input, or those of a merge. An event that several of them let pass comes once for each.
+    pub inputs: Vec<Input>,
+    /// What it does with an event, in order. What comes out feeds the streams that read it.
+    pub operators: Vec<Operator>,
+    /// What is put out of an event that has passed all operators; `None`: the stream only feeds others.
+    pub output: Option<Output>,
+    /// The whole statement.
+    pub span: Span,
+}
+
+/// One input of a stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    /// What is read.
+    pub from: Origin,
+    /// `where`: only the events for which this is true.
+    pub predicate: Option<Expr>,
+}
+
+/// What a stream reads.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Origin {
+    /// Events of the source's type that arrive on the source's topic. Index into [`Program::sources`].
+    Source(usize),
+    /// Events of that type, wherever they arrive.
+    Event(String),
+    /// What a stream lets out. Index into [`Program::streams`]; it may be declared below.
+    Stream(usize),
+}
+
+/// One step of what a stream does with an event.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Operator {
+    /// `.where`, `.having`, `.filter`: only events for which this is true pass.
+    Where(Expr),
+    /// `.select`: an event with only these fields; its type and time stay.
+    Select(Vec<Projection>),
+    /// `.emit(name: expr, …)`: an event with only these fields. `.emit()` changes nothing and has no operator.
+    Emit(Vec<Projection>),
+    /// `.limit(n)`: the first n events pass.
+    Limit(u64),
+    /// `.distinct(expr)`: an event whose value was there before does not pass; without one all fields are compared.
+    Distinct(Option<Expr>),
+}
+
+/// A field of a projected event. One whose value is missing is left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Projection {
+    /// The new field's name; `event_type` and `timestamp` take the built-in one's place.
+    pub name: Name,
+    /// Its value.
+    pub value: Expr,
+}
+
+/// What a stream puts out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// The outputs' `event_type`: the stream's name, or the one of `.emit(as TYPE)`.
+    pub event_type: String,
+    /// Where they go, indices into [`Program::targets`]; empty: only to standard output.
+    pub targets: Vec<usize>,
+}
+
+/// A resolved expression.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expr {
+    /// Which expression it is.
+    pub kind: ExprKind,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// The resolved expressions.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExprKind {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A number with a point.
+    Float(f64),
+    /// A text.
+    String(String),
+    /// A duration in nanoseconds.
+    Duration(i64),
+    /// A timestamp in nanoseconds since 1970.
+    Timestamp(i64),
+    /// `[a, b]`; at run time a missing element is null.
+    Array(Vec<Expr>),
+    /// `{k: v}`; of equal keys the last wins.
+    Map(Vec<(String, Expr)>),
+    /// A field of the event under test; `alias.field` and `Type.field` are this as well.
+    Field(String),
+    /// The whole event as a map of its fields: the alias or the lambda's parameter alone.
+    Event,
+    /// Index into [`Program::variables`].
+    Variable(usize),
+    /// A parameter of an enclosing lambda. Parameters are numbered from the outermost lambda of the expression inwards,
+    /// from 0, left to right.
+    Parameter(usize),
+    /// A field of a map: `of.field`, `of?.field`. Missing if there is none, or `of` is no map.
+    Member {
+        /// Of what.
+        of: Box<Expr>,
+        /// Which field.
+        field: String,
+    },
+    /// `of[index]`: an element of an array, or a field of a map.
+    Index {
+        /// Of what.
+        of: Box<Expr>,
+        /// Which one.
+        index: Box<Expr>,
+    },
+    /// `of[from:to]`, of an array or a string.
+    Slice {
+        /// Of what.
+        of: Box<Expr>,
+        /// The first element.
+        from: Option<Box<Expr>>,
+        /// The element after the last.
+        to: Option<Box<Expr>>,
+    },
+    /// A built-in function.
+    Call {
+        /// Which function.
+        function: Function,
+        /// As many arguments as it takes.
+        args: Vec<Expr>,
+    },
+    /// A lambda; stands only as the second argument of [`Function::Map`] and [`Function::Filter`], with one parameter.
+    Lambda(Box<Expr>),
+    /// `-a`, `~a`, `not a`
+    Unary {
+        /// Which operator.
+        op: UnaryOp,
+        /// Its operand.
+        operand: Box<Expr>,
+    },
+    /// `a + b` and the like.
+    Binary {
+        /// Which operator.
+        op: BinaryOp,
+        /// Its left operand.
+        left: Box<Expr>,
+        /// Its right operand.
+        right: Box<Expr>,
+    },
+    /// `a is null`, `a is not null`
+    IsNull {
+        /// What is looked at.
+        operand: Box<Expr>,
+        /// True for `is not`.
+        negated: bool,
+    },
+    /// `a..b`, `a..=b`: the array of these integers.
+    Range {
+        /// The first.
+        from: Box<Expr>,
+        /// The last, or the one after it.
+        to: Box<Expr>,
+        /// True for `..=`.
+        inclusive: bool,
+    },
+    /// `if condition then a else b`
+    If {
+        /// What decides.
+        condition: Box<Expr>,
+        /// The value when it is true.
+        then: Box<Expr>,
+        /// The value otherwise, also when the condition is missing.
+        otherwise: Box<Expr>,
+    },
+}
+
+/// The built-in functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "named as they are called; what they do stands in docs/vpl.md")]
+pub enum Function {
+    Abs,
+    Sqrt,
+    Floor,
+    Ceil,
+    Round,
+    Pow,
+    Log,
+    Log10,
+    Exp,
+    Sin,
+    Cos,
+    Tan,
+    Min,
+    Max,
+    Clamp,
+    Len,
+    Trim,
+    Lower,
+    Upper,
+    Split,
+    Join,
+    Replace,
+    StartsWith,
+    EndsWith,
+    Substring,
+    Concat,
+    Contains,
+    First,
+    Last,
+    Push,
+    Pop,
+    Reverse,
+    Sort,
+    Range,
+    Sum,
+    Avg,
+    Keys,
+    Values,
+    Get,
+    Set,
+    Map,
+    Filter,
+    ToString,
+    ToInt,
+    ToFloat,
+    TypeOf,
+    IsNull,
+    Coalesce,
+    Now,
+}
+
+impl Function {
+    /// Every function, with the name by which it is called and the least and the greatest number of its arguments.
+    pub const ALL: &[(Function, &str, usize, usize)] = &[
+        (Function::Abs, "abs", 1, 1),
+        (Function::Sqrt, "sqrt", 1, 1),
+        (Function::Floor, "floor", 1, 1),
+        (Function::Ceil, "ceil", 1, 1),
+        (Function::Round, "round", 1, 1),
+        (Function::Pow, "pow", 2, 2),
+        (Function::Log, "log", 1, 1),
+        (Function::Log10, "log10", 1, 1),
+        (Function::Exp, "exp", 1, 1),
+        (Function::Sin, "sin", 1, 1),
+        (Function::Cos, "cos", 1, 1),
+        (Function::Tan, "tan", 1, 1),
+        (Function::Min, "min", 1, usize::MAX),
+        (Function::Max, "max", 1, usize::MAX),
+        (Function::Clamp, "clamp", 3, 3),
+        (Function::Len, "len", 1, 1),
+        (Function::Trim, "trim", 1, 1),
+        (Function::Lower, "lower", 1, 1),
+        (Function::Upper, "upper", 1, 1),
+        (Function::Split, "split", 2, 2),
+        (Function::Join, "join", 2, 2),
+        (Function::Replace, "replace", 3, 3),
+        (Function::StartsWith, "starts_with", 2, 2),
+        (Function::EndsWith, "ends_with", 2, 2),
+        (Function::Substring, "substring", 2, 3),
+        (Function::Concat, "concat", 1, usize::MAX),
+        (Function::Contains, "contains", 2, 2),
+        (Function::First, "first", 1, 1),
+        (Function::Last, "last", 1, 1),
+        (Function::Push, "push", 2, 2),
+        (Function::Pop, "pop", 1, 1),
+        (Function::Reverse, "reverse", 1, 1),
+        (Function::Sort, "sort", 1, 1),
+        (Function::Range, "range", 1, 3),
+        (Function::Sum, "sum", 1, 1),
+        (Function::Avg, "avg", 1, 1),
+        (Function::Keys, "keys", 1, 1),
+        (Function::Values, "values", 1, 1),
+        (Function::Get, "get", 2, 3),
+        (Function::Set, "set", 3, 3),
+        (Function::Map, "map", 2, 2),
+        (Function::Filter, "filter", 2, 2),
+        (Function::ToString, "to_string", 1, 1),
+        (Function::ToInt, "to_int", 1, 1),
+        (Function::ToFloat, "to_float", 1, 1),
+        (Function::TypeOf, "type_of", 1, 1),
+        (Function::IsNull, "is_null", 1, 1),
+        (Function::Coalesce, "coalesce", 1, usize::MAX),
+        (Function::Now, "now", 0, 0),
+    ];
+}

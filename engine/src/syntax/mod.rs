@@ -1,0 +1,3 @@
+//! Text to tree: the lexer makes tokens, the parser makes an [`ast::Program`] of them.
+
+pub mod ast;
