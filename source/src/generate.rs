@@ -97,14 +97,9 @@ impl Scenario {
             }
             Scenario::Orders => {
                 let k = i / 2;
-                text(
-                    out,
-                    if i % 2 == 0 {
-                        r#"{"event_type": "Order", "ts": "#
-                    } else {
-                        r#"{"event_type": "Payment", "ts": "#
-                    },
-                );
+                text(out, r#"{"event_type": ""#);
+                text(out, if i % 2 == 0 { "Order" } else { "Payment" });
+                text(out, r#"", "ts": "#);
                 int(out, BASE_MS + i);
                 text(out, r#", "order_id": "#);
                 int(out, k);
