@@ -1,0 +1,84 @@
+//! A cursor: how many slots a party has let go of, and whether it has ended.
+//!
+//! ```text
+//!   63      62        61                              0
+//!   CLOSED  POISONED  count of slots let go, from 0
+//! ```
+//!
+//! Both ends live in the word that the follower reads anyway. A close therefore arrives with the last count, and there
+//! is no flag that could overtake it or be overtaken. A lane that moves a billion slots a second counts for 146 years.
+
+use crate::sync::{Arc, AtomicU64, CachePadded, Ordering};
+use crate::wait::Bell;
+
+const CLOSED: u64 = 1 << 63;
+const POISONED: u64 = 1 << 62;
+/// The largest count.
+pub(crate) const COUNT: u64 = POISONED - 1;
+
+/// The value of a cursor.
+#[derive(Clone, Copy)]
+pub(crate) struct Word(u64);
+
+impl Word {
+    pub(crate) const START: Word = Word(0);
+
+    #[inline]
+    pub(crate) fn open(count: u64) -> Word {
+        Word(count)
+    }
+
+    pub(crate) fn close(self) -> Word {
+        Word(self.0 | CLOSED)
+    }
+
+    pub(crate) fn poison(self) -> Word {
+        Word(self.0 | POISONED)
+    }
+
+    #[inline]
+    pub(crate) fn count(self) -> u64 {
+        self.0 & COUNT
+    }
+
+    #[inline]
+    pub(crate) fn closed(self) -> bool {
+        self.0 & CLOSED != 0
+    }
+
+    #[inline]
+    pub(crate) fn poisoned(self) -> bool {
+        self.0 & POISONED != 0
+    }
+}
+
+/// What a party shares with the others. Cursor and bell lie on cache lines of their own: the cursor is written once a
+/// batch by its party, the bell is read once a batch by others and written only around a sleep.
+pub(crate) struct Party {
+    cursor: CachePadded<AtomicU64>,
+    pub(crate) bell: CachePadded<Bell>,
+}
+
+impl Party {
+    pub(crate) fn new(bell: Bell) -> Arc<Party> {
+        Arc::new(Party { cursor: CachePadded::new(AtomicU64::new(0)), bell: CachePadded::new(bell) })
+    }
+
+    #[inline]
+    pub(crate) fn load(&self, ordering: Ordering) -> Word {
+        Word(self.cursor.load(ordering))
+    }
+
+    /// Called by the party's own handle only, so a plain store is enough.
+    #[inline]
+    pub(crate) fn store(&self, word: Word, ordering: Ordering) {
+        self.cursor.store(word.0, ordering);
+    }
+}
+
+/// The acknowledged prefix: a count that guards no slot, on a cache line of its own.
+pub(crate) type Prefix = CachePadded<AtomicU64>;
+
+pub(crate) fn new_prefix() -> Arc<Prefix> {
+    Arc::new(CachePadded::new(AtomicU64::new(0)))
+}

@@ -1,0 +1,152 @@
+//! The first party of a lane: it claims free slots, fills and publishes them, and is held back by two gates.
+
+use crate::cursor::Prefix;
+use crate::hand::{Batch, Blocked, Hand};
+use crate::site::Site;
+use crate::sync::{Arc, Ordering, order, taken};
+use crate::wait::{LONGEST_SLEEP, WaitStrategy, Waker};
+use std::fmt;
+use std::time::Instant;
+
+/// Fills slots. Its gates: at most as many slots published beyond the last stage as there are, so that none is
+/// overwritten; at most `in_flight` published beyond the acknowledged prefix, so that what awaits acknowledgement is bounded.
+pub struct Producer<T, W: WaitStrategy> {
+    pub(crate) hand: Hand<T, W>,
+    pub(crate) prefix: Arc<Prefix>,
+    /// The acknowledged prefix when it was last looked at; it may have grown since.
+    pub(crate) seen_acknowledged: u64,
+    pub(crate) in_flight: u64,
+}
+
+impl<T, W: WaitStrategy> Producer<T, W> {
+    /// Claims between 1 and `max` free slots that lie side by side. They hold whatever the last lap left in them.
+    ///
+    /// # Errors
+    /// [`Blocked::NotYet`] while either gate is shut, [`Blocked::Closed`] after [`close`](Self::close).
+    #[inline]
+    pub fn try_claim(&mut self, max: usize) -> Result<Batch<'_, T, W>, Blocked> {
+        let mut limit = self.hand.limit(Site::Gate)?;
+        if self.seen_acknowledged + self.in_flight == self.hand.position() {
+            self.seen_acknowledged = self.acknowledged();
+        }
+        limit = limit.min(self.seen_acknowledged + self.in_flight);
+        if limit == self.hand.position() {
+            return Err(Blocked::NotYet);
+        }
+        Ok(self.hand.batch(limit, max))
+    }
+
+    /// How many slots were published: the sequence of the next one.
+    #[inline]
+    pub fn published(&self) -> u64 {
+        self.hand.position()
+    }
+
+    /// How many slots the last stage has released. A figure: it gives no right to look at anything that was sent.
+    #[inline]
+    pub fn sent(&self) -> u64 {
+        self.hand.peek().count()
+    }
+
+    /// How many slots, from the first on without a gap, are acknowledged. What the acknowledger did before is visible.
+    #[inline]
+    pub fn acknowledged(&self) -> u64 {
+        self.prefix.load(order(Site::ObserveAcknowledged, Ordering::Acquire))
+    }
+
+    /// Whether everything published is acknowledged.
+    #[inline]
+    pub fn drained(&self) -> bool {
+        let done = if taken(Site::Drained) { self.acknowledged() } else { self.sent() };
+        done == self.published()
+    }
+
+    /// Whether a claim would bring something other than [`Blocked::NotYet`]: there is room at both gates, or an end.
+    #[inline]
+    pub fn ready(&self) -> bool {
+        let position = self.hand.position();
+        self.poisoned() || (self.hand.has_room() && self.acknowledged() + self.in_flight > position)
+    }
+
+    /// Whether the lane is poisoned, as far as it has come round to the producer. Cheap; for a poller without input,
+    /// which claims nothing and would not notice.
+    #[inline]
+    pub fn poisoned(&self) -> bool {
+        self.hand.poisoned()
+    }
+
+    /// Takes one idle step, after a claim brought [`Blocked::NotYet`] or there was nothing to publish. A party that
+    /// would sleep first announces it and asks `ready` once more, which names everything that is waited for.
+    #[inline]
+    pub fn wait(&mut self, mut ready: impl FnMut(&Self) -> bool) {
+        if self.hand.idle() {
+            self.hand.sleep_unless(LONGEST_SLEEP, || ready(self));
+        }
+    }
+
+    /// Waits until everything published is acknowledged, calling `serve` between the idle steps: what it serves must
+    /// [wake](Self::waker) the producer.
+    ///
+    /// # Errors
+    /// [`Undrained`], if the deadline passes or the lane is poisoned before.
+    pub fn wait_drained(&mut self, deadline: Instant, mut serve: impl FnMut()) -> Result<(), Undrained> {
+        while !self.drained() {
+            if self.poisoned() {
+                return Err(Undrained::Poisoned);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Undrained::Late { unacknowledged: self.published() - self.acknowledged() });
+            }
+            serve();
+            if self.hand.idle() {
+                self.hand.sleep_unless(left, || self.drained() || self.poisoned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts idling anew, after work that published nothing.
+    #[inline]
+    pub fn worked(&mut self) {
+        self.hand.worked();
+    }
+
+    /// Publishes the end: stages take what came before, then close. Nothing can be claimed afterwards.
+    pub fn close(&mut self) {
+        self.hand.close();
+    }
+
+    /// Stops the lane at once: each party's next claim that looks beyond what it knows brings [`Blocked::Poisoned`].
+    pub fn poison(&mut self) {
+        self.hand.poison();
+    }
+
+    /// Wakes this producer from any thread.
+    pub fn waker(&self) -> Waker {
+        self.hand.own().bell.waker()
+    }
+}
+
+/// Why [`Producer::wait_drained`] gave up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undrained {
+    /// The deadline passed.
+    Late {
+        /// Slots published and not acknowledged.
+        unacknowledged: u64,
+    },
+    /// A party stopped early: what is missing will not be acknowledged.
+    Poisoned,
+}
+
+impl fmt::Display for Undrained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Undrained::Late { unacknowledged } => write!(f, "{unacknowledged} slots unacknowledged at the deadline"),
+            Undrained::Poisoned => f.write_str("the lane was poisoned before everything was acknowledged"),
+        }
+    }
+}
+
+impl std::error::Error for Undrained {}
