@@ -107,13 +107,19 @@ impl<T, W: WaitStrategy> Hand<T, W> {
         if self.seen.count() + self.lead == self.position {
             self.seen = self.ahead.load(order(site, Ordering::Acquire));
             if self.seen.poisoned() {
-                if taken(Site::PoisonPropagates) {
-                    self.poison();
-                }
-                return Err(Blocked::Poisoned);
+                return Err(self.catch_poison());
             }
         }
         Ok(self.seen.count() + self.lead)
+    }
+
+    /// Passes on the poison of the party that this one follows.
+    #[cold]
+    pub(crate) fn catch_poison(&mut self) -> Blocked {
+        if taken(Site::PoisonPropagates) {
+            self.poison();
+        }
+        Blocked::Poisoned
     }
 
     /// Whether the predecessor had closed when `limit` last looked.

@@ -31,7 +31,8 @@ impl<T, W: WaitStrategy> Producer<T, W> {
         }
         limit = limit.min(self.seen_acknowledged + self.in_flight);
         if limit == self.hand.position() {
-            return Err(Blocked::NotYet);
+            // With room at the first gate its cursor was not looked at; and no acknowledgement will come out of poison.
+            return Err(if self.poisoned() { self.hand.catch_poison() } else { Blocked::NotYet });
         }
         Ok(self.hand.batch(limit, max))
     }
