@@ -1,1 +1,38 @@
-//! kolo
+//! `kolo-ring`, the very files that run, compiled beside a [`sync`] of loom's types.
+//!
+//! The models are in `tests/loom/models.rs` and run under plain `cargo test`. Setting `KOLO_LOOM_BOUND` to 2 or 3 explores
+//! schedules with as many preemptions (1 otherwise). Setting `KOLO_LOOM_WEAKEN` to the name of a [`Site`] weakens that
+//! place, after which some model must fail; `tests/loom/mutants.rs` does so for each of them.
+
+#[path = "../../ring/src/acknowledger.rs"]
+mod acknowledger;
+#[path = "../../ring/src/cursor.rs"]
+mod cursor;
+#[path = "../../ring/src/hand.rs"]
+mod hand;
+#[path = "../../ring/src/lane.rs"]
+mod lane;
+#[path = "../../ring/src/monitor.rs"]
+mod monitor;
+#[path = "../../ring/src/producer.rs"]
+mod producer;
+#[path = "../../ring/src/site.rs"]
+mod site;
+#[path = "../../ring/src/slots.rs"]
+mod slots;
+#[path = "../../ring/src/stage.rs"]
+mod stage;
+mod sync;
+#[path = "../../ring/src/wait.rs"]
+#[expect(clippy::absurd_extreme_comparisons, reason = "a party of a model spins and yields 0 times")]
+mod wait;
+
+pub use acknowledger::Acknowledger;
+pub use hand::{Batch, Blocked};
+pub use lane::{Config, lane};
+pub use monitor::{Monitor, Positions};
+pub use producer::{Producer, Undrained};
+pub use site::Site;
+pub use stage::Stage;
+pub use sync::WEAKEN;
+pub use wait::{BusySpin, Park, UnknownWait, Wait, WaitStrategy, Waker, Yield};

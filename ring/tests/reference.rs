@@ -198,7 +198,8 @@ fn run(slots: usize, in_flight: u64, steps: Vec<Step>) -> Result<(), TestCaseErr
 
 fn config() -> ProptestConfig {
     let regressions = FileFailurePersistence::Direct("tests/reference.proptest-regressions");
-    ProptestConfig { cases: 2_000, failure_persistence: Some(Box::new(regressions)), ..ProptestConfig::default() }
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: default.cases.max(2_000), failure_persistence: Some(Box::new(regressions)), ..default }
 }
 
 proptest! {
