@@ -71,8 +71,9 @@ pub struct Slot {
     pub payload: Payload,
     /// What the engine made of it.
     pub outputs: Outputs,
-    /// The oldest offset, per partition, that open state still needs, as of the end of the batch that this slot
-    /// ends. Empty in all other slots, and for plans without state.
+    /// Whether the slot is the last of a batch of a plan with state: then `floors` hold from here on.
+    pub ends_batch: bool,
+    /// The oldest offset, per partition, that open state still needs, as of the end of the batch that this slot ends.
     pub floors: Vec<Floor>,
 }
 
@@ -91,6 +92,7 @@ impl Slot {
         self.cause = Cause::Record;
         self.payload.clear();
         self.outputs.clear();
+        self.ends_batch = false;
         self.floors.clear();
     }
 }

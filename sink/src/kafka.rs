@@ -1,0 +1,551 @@
+//! The Kafka producer: outputs gathered by partition, handed to librdkafka a batch at a time, delivery reports in bulk.
+//!
+//! `rd_kafka_produce_batch` with one fixed partition costs half of what a call a message does, and keeps order within
+//! the partition. Delivery reports are taken as raw events, one for each batch that a broker acknowledged; the opaque
+//! pointer of a message is no pointer but the sequence of the slot that caused it.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString, c_void};
+use std::fmt;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::bindings as rd;
+use rdkafka::bindings::rd_kafka_resp_err_t as Code;
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaType;
+
+/// What kolo sets on a producer where the program and the command line say nothing.
+///
+/// Order and absence of duplicates within a session come from idempotence; a broker that is away is waited for without
+/// limit; how large a message may be is for the broker to say.
+pub const DEFAULTS: &[(&str, &str)] = &[
+    ("enable.idempotence", "true"),
+    ("acks", "all"),
+    ("compression.type", "lz4"),
+    ("linger.ms", "5"),
+    ("message.timeout.ms", "0"),
+    ("message.max.bytes", "104857600"),
+    ("queue.buffering.max.messages", "500000"),
+    ("statistics.interval.ms", "1000"),
+];
+
+/// How long a start may wait for a broker and for an output topic to come into being.
+const START_TIMEOUT: Duration = Duration::from_secs(9);
+/// How long a topic that the broker does not know may take to be created by it.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long to leave librdkafka alone when its queue is full and no delivery report has come.
+const QUEUE_FULL_PAUSE: Duration = Duration::from_micros(200);
+
+/// Why a producer or a topic of it could not be had.
+#[derive(Debug)]
+pub enum ConnectError {
+    /// librdkafka refused the configuration or the client.
+    Client {
+        /// Connector name.
+        connector: String,
+        /// librdkafka's reason.
+        reason: String,
+    },
+    /// No broker answered within the time allowed.
+    Unreachable {
+        /// Connector name.
+        connector: String,
+        /// The bootstrap list.
+        brokers: String,
+        /// Seconds waited.
+        waited_s: u64,
+        /// librdkafka's reason.
+        reason: String,
+    },
+    /// The broker neither has the topic nor creates it.
+    TopicMissing {
+        /// Connector name.
+        connector: String,
+        /// The topic.
+        topic: String,
+        /// The bootstrap list.
+        brokers: String,
+        /// The broker's last word.
+        reason: String,
+    },
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectError::Client { connector, reason } => write!(f, "connector {connector}: {reason}"),
+            ConnectError::Unreachable { connector, brokers, waited_s, reason } => write!(
+                f,
+                "connector {connector}: no broker answered at {brokers} within {waited_s} s ({reason}); \
+                 check that Kafka runs there and that `brokers` is right"
+            ),
+            ConnectError::TopicMissing { connector, topic, brokers, reason } => write!(
+                f,
+                "connector {connector}: output topic {topic} cannot be used ({reason}); create it with \
+                 `kafka-topics.sh --bootstrap-server {brokers} --create --topic {topic}`"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+/// An output that will never be delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The sequence of the slot that caused the output.
+    pub sequence: u64,
+    /// Output topic.
+    pub topic: String,
+    /// Output partition; negative: none was chosen.
+    pub partition: i32,
+    /// librdkafka's or the broker's reason.
+    pub reason: String,
+}
+
+/// Why [`Producer::send`] did not send everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendError {
+    /// An output will never be delivered.
+    Refused(Refusal),
+    /// The lane stopped while librdkafka's queue was full.
+    Cancelled,
+}
+
+/// A topic that outputs go to.
+struct Topic {
+    name: String,
+    handle: NonNull<rd::rd_kafka_topic_t>,
+    /// Messages gathered for each partition, until [`Producer::send`].
+    gathered: Vec<Vec<rd::rd_kafka_message_t>>,
+    /// The partitions for which something is gathered, in order of their first message.
+    touched: Vec<i32>,
+}
+
+/// Index of a topic of one [`Producer`].
+pub type TopicIndex = usize;
+
+/// A producer for one connector.
+pub struct Producer<C: ClientContext> {
+    topics: Vec<Topic>,
+    by_name: HashMap<Vec<u8>, TopicIndex>,
+    queue: EventQueue,
+    reports: Box<[*const rd::rd_kafka_message_t]>,
+    /// Messages accepted by librdkafka whose delivery report has not come.
+    in_flight: u64,
+    connector: String,
+    brokers: String,
+    // Last: everything above belongs to it.
+    client: Client<C>,
+}
+
+// SAFETY: librdkafka's objects may be used from any thread; the raw pointers in `gathered` live only within one call of
+// the thread that owns the producer.
+unsafe impl<C: ClientContext> Send for Producer<C> {}
+
+impl<C: ClientContext> Producer<C> {
+    /// A producer with these properties, complete: [`DEFAULTS`], then the program's, then the command line's.
+    ///
+    /// # Errors
+    /// A configuration that librdkafka refuses.
+    pub fn new(connector: &str, config: &ClientConfig, context: C) -> Result<Self, ConnectError> {
+        let failed =
+            |reason: KafkaError| ConnectError::Client { connector: connector.to_owned(), reason: reason.to_string() };
+        let native = config.create_native_config().map_err(failed)?;
+        let mut events = rd::RD_KAFKA_EVENT_DR | rd::RD_KAFKA_EVENT_STATS | rd::RD_KAFKA_EVENT_ERROR;
+        events |= rd::RD_KAFKA_EVENT_LOG;
+        // SAFETY: `native` is a live configuration.
+        unsafe { rd::rd_kafka_conf_set_events(native.ptr(), events) };
+        let client = Client::new(config, native, RDKafkaType::RD_KAFKA_PRODUCER, context).map_err(failed)?;
+        // SAFETY: the client is live, and dropped after its queue.
+        let queue = unsafe { EventQueue::main(client.native_ptr()) };
+        Ok(Producer {
+            topics: Vec::new(),
+            by_name: HashMap::new(),
+            queue,
+            reports: vec![ptr::null(); 1024].into_boxed_slice(),
+            in_flight: 0,
+            connector: connector.to_owned(),
+            brokers: config.get("bootstrap.servers").unwrap_or("").to_owned(),
+            client,
+        })
+    }
+
+    /// Calls `f`, on a librdkafka thread, whenever delivery reports begin to wait.
+    pub fn on_reports(&mut self, f: impl Fn() + Send + Sync + 'static) {
+        self.queue.on_non_empty(f);
+    }
+
+    /// The index of topic `name`; opens it the first time, which asks the broker for its partitions and, where the
+    /// broker creates topics by itself, makes it do so.
+    ///
+    /// # Errors
+    /// No broker, or no such topic, within 10 s.
+    pub fn topic(&mut self, name: &[u8]) -> Result<TopicIndex, ConnectError> {
+        if let Some(&index) = self.by_name.get(name) {
+            return Ok(index);
+        }
+        let text = String::from_utf8_lossy(name).into_owned();
+        let partitions = self.partitions_of(&text)?;
+        let c_name = CString::new(name).map_err(|_| self.missing(&text, "the name holds a NUL".to_owned()))?;
+        // SAFETY: the client is live; a null configuration means the client's own.
+        let handle = unsafe { rd::rd_kafka_topic_new(self.client.native_ptr(), c_name.as_ptr(), ptr::null_mut()) };
+        let handle =
+            NonNull::new(handle).ok_or_else(|| self.missing(&text, "librdkafka refuses its name".to_owned()))?;
+        let gathered = (0..partitions).map(|_| Vec::new()).collect();
+        self.topics.push(Topic { name: text, handle, gathered, touched: Vec::new() });
+        self.by_name.insert(name.to_vec(), self.topics.len() - 1);
+        Ok(self.topics.len() - 1)
+    }
+
+    fn missing(&self, topic: &str, reason: String) -> ConnectError {
+        let (connector, brokers) = (self.connector.clone(), self.brokers.clone());
+        ConnectError::TopicMissing { connector, topic: topic.to_owned(), brokers, reason }
+    }
+
+    fn partitions_of(&self, topic: &str) -> Result<usize, ConnectError> {
+        let began = Instant::now();
+        loop {
+            let left = START_TIMEOUT.saturating_sub(began.elapsed()).max(Duration::from_millis(100));
+            let metadata =
+                self.client.fetch_metadata(Some(topic), left).map_err(|reason| ConnectError::Unreachable {
+                    connector: self.connector.clone(),
+                    brokers: self.brokers.clone(),
+                    waited_s: START_TIMEOUT.as_secs(),
+                    reason: reason.to_string(),
+                })?;
+            let found = metadata.topics().iter().find(|t| t.name() == topic);
+            let reason = match found.map(|t| (t.error(), t.partitions().len())) {
+                Some((None, partitions)) if partitions > 0 => return Ok(partitions),
+                Some((Some(code), _)) => RDKafkaErrorCode::from(code).to_string(),
+                _ => "the broker has no partitions for it".to_owned(),
+            };
+            if began.elapsed() >= CREATE_TIMEOUT {
+                return Err(self.missing(topic, reason));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// How many partitions the topic had when it was opened.
+    #[inline]
+    pub fn partitions(&self, topic: TopicIndex) -> i32 {
+        self.topics[topic].gathered.len() as i32
+    }
+
+    /// Gathers a message for the next [`send`](Self::send).
+    ///
+    /// # Safety
+    /// `key` and `value` must stay where they are, unchanged, until `send` has returned.
+    #[inline]
+    pub unsafe fn gather(
+        &mut self,
+        topic: TopicIndex,
+        partition: i32,
+        key: Option<&[u8]>,
+        value: &[u8],
+        sequence: u64,
+    ) {
+        let topic = &mut self.topics[topic];
+        let messages = &mut topic.gathered[partition as usize];
+        if messages.is_empty() {
+            topic.touched.push(partition);
+        }
+        messages.push(rd::rd_kafka_message_t {
+            err: Code::RD_KAFKA_RESP_ERR_NO_ERROR,
+            rkt: ptr::null_mut(),
+            partition,
+            payload: value.as_ptr() as *mut c_void,
+            len: value.len(),
+            // A key of no bytes is a key; only a null pointer is none.
+            key: key.map_or(ptr::null_mut(), |key| key.as_ptr() as *mut c_void),
+            key_len: key.map_or(0, <[u8]>::len),
+            offset: 0,
+            _private: sequence as usize as *mut c_void,
+        });
+    }
+
+    /// Hands everything gathered to librdkafka, which copies it. While its queue is full, delivery reports are served
+    /// and what was not accepted is offered again, in order.
+    ///
+    /// # Errors
+    /// A message that librdkafka refuses for good, or `cancelled` while waiting for room.
+    #[inline]
+    pub fn send(&mut self, mut delivered: impl FnMut(u64), cancelled: impl Fn() -> bool) -> Result<(), SendError> {
+        for number in 0..self.topics.len() {
+            while let Some(partition) = self.topics[number].touched.pop() {
+                let mut messages = std::mem::take(&mut self.topics[number].gathered[partition as usize]);
+                let sent = self.send_run(number, partition, &mut messages, &mut delivered, &cancelled);
+                messages.clear();
+                self.topics[number].gathered[partition as usize] = messages;
+                sent?;
+            }
+        }
+        Ok(())
+    }
+
+    fn send_run(
+        &mut self,
+        topic: TopicIndex,
+        partition: i32,
+        messages: &mut [rd::rd_kafka_message_t],
+        delivered: &mut impl FnMut(u64),
+        cancelled: &impl Fn() -> bool,
+    ) -> Result<(), SendError> {
+        let mut rest = messages;
+        loop {
+            // SAFETY: the topic is live; `gather`'s caller keeps keys and values in place, and F_COPY copies them.
+            let accepted = unsafe {
+                let handle = self.topics[topic].handle.as_ptr();
+                rd::rd_kafka_produce_batch(
+                    handle,
+                    partition,
+                    rd::RD_KAFKA_MSG_F_COPY,
+                    rest.as_mut_ptr(),
+                    rest.len() as i32,
+                )
+            };
+            self.in_flight += accepted as u64;
+            if accepted as usize == rest.len() {
+                return Ok(());
+            }
+            let first =
+                rest.iter().position(|m| m.err != Code::RD_KAFKA_RESP_ERR_NO_ERROR).expect("one was not accepted");
+            let refused = &rest[first];
+            if refused.err != Code::RD_KAFKA_RESP_ERR__QUEUE_FULL {
+                return Err(SendError::Refused(Refusal {
+                    sequence: refused._private as usize as u64,
+                    topic: self.topics[topic].name.clone(),
+                    partition,
+                    reason: RDKafkaErrorCode::from(refused.err).to_string(),
+                }));
+            }
+            // After a full queue librdkafka accepts nothing more of the batch: the rest is a tail, still in order.
+            rest = &mut rest[first..];
+            if self.serve(&mut *delivered).map_err(SendError::Refused)? == 0 {
+                if cancelled() {
+                    return Err(SendError::Cancelled);
+                }
+                std::thread::sleep(QUEUE_FULL_PAUSE);
+            }
+        }
+    }
+
+    /// Takes the delivery reports that have come; `delivered` is told the sequence of each message. Returns their number.
+    ///
+    /// # Errors
+    /// A message that was not delivered and will not be.
+    #[inline]
+    pub fn serve(&mut self, mut delivered: impl FnMut(u64)) -> Result<usize, Refusal> {
+        let mut served = 0;
+        while let Some(event) = self.queue.poll() {
+            if event.kind() == rd::RD_KAFKA_EVENT_DR {
+                loop {
+                    let reports = event.messages(&mut self.reports);
+                    if reports.is_empty() {
+                        break;
+                    }
+                    for &report in reports {
+                        // SAFETY: messages of an event live as long as the event.
+                        let report = unsafe { &*report };
+                        if report.err != Code::RD_KAFKA_RESP_ERR_NO_ERROR {
+                            return Err(self.refusal(report));
+                        }
+                        delivered(report._private as usize as u64);
+                    }
+                    served += reports.len();
+                    self.in_flight -= reports.len() as u64;
+                }
+            } else {
+                self.hear(&event);
+            }
+        }
+        Ok(served)
+    }
+
+    fn refusal(&self, report: &rd::rd_kafka_message_t) -> Refusal {
+        // SAFETY: a delivery report's message holds a reference to its topic.
+        let topic = unsafe { CStr::from_ptr(rd::rd_kafka_topic_name(report.rkt)) };
+        let mut reason = RDKafkaErrorCode::from(report.err).to_string();
+        if let Some((_, fatal)) = self.client.fatal_error() {
+            reason = format!("{reason}; {fatal}");
+        }
+        Refusal {
+            sequence: report._private as usize as u64,
+            topic: topic.to_string_lossy().into_owned(),
+            partition: report.partition,
+            reason,
+        }
+    }
+
+    /// Log lines, errors and statistics go to the context.
+    #[cold]
+    fn hear(&self, event: &Event) {
+        let context: &Arc<C> = self.client.context();
+        match event.kind() {
+            rd::RD_KAFKA_EVENT_LOG => {
+                if let Some((level, facility, line)) = event.log() {
+                    context.log(level, &facility, &line);
+                }
+            }
+            rd::RD_KAFKA_EVENT_ERROR => {
+                let (code, reason) = event.error();
+                context.error(KafkaError::Global(code), &reason);
+            }
+            rd::RD_KAFKA_EVENT_STATS => context.stats_raw(event.statistics()),
+            _ => {}
+        }
+    }
+
+    /// Whether reports wait.
+    #[inline]
+    pub fn has_reports(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Messages handed to librdkafka whose delivery report has not come.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+}
+
+impl<C: ClientContext> Drop for Producer<C> {
+    fn drop(&mut self) {
+        for topic in &self.topics {
+            // SAFETY: the reference was ours; the client lives until after this.
+            unsafe { rd::rd_kafka_topic_destroy(topic.handle.as_ptr()) };
+        }
+    }
+}
+
+/// Runs when delivery reports begin to wait.
+type NonEmpty = Box<dyn Fn() + Send + Sync>;
+
+/// The queue on which delivery reports and the client's own events arrive.
+struct EventQueue {
+    ptr: NonNull<rd::rd_kafka_queue_t>,
+    /// Boxed twice: librdkafka keeps a thin pointer to the inner box while the callback is enabled.
+    callback: Option<Box<NonEmpty>>,
+}
+
+impl EventQueue {
+    /// # Safety
+    /// `rk` must be a live client that outlives the queue.
+    unsafe fn main(rk: *mut rd::rd_kafka_t) -> EventQueue {
+        // SAFETY: the caller vouches for `rk`.
+        let ptr = unsafe { rd::rd_kafka_queue_get_main(rk) };
+        EventQueue { ptr: NonNull::new(ptr).expect("every client has a main queue"), callback: None }
+    }
+
+    fn on_non_empty(&mut self, f: impl Fn() + Send + Sync + 'static) {
+        unsafe extern "C" fn call(_: *mut rd::rd_kafka_t, opaque: *mut c_void) {
+            // SAFETY: `opaque` points to the box that `EventQueue::callback` keeps until the callback is disabled.
+            let f = unsafe { &*(opaque as *const NonEmpty) };
+            f();
+        }
+        let callback: Box<NonEmpty> = Box::new(Box::new(f));
+        let opaque = &*callback as *const NonEmpty as *mut c_void;
+        // SAFETY: `opaque` stays valid until `Drop` disables the callback, or the next call replaces it.
+        unsafe { rd::rd_kafka_queue_cb_event_enable(self.ptr.as_ptr(), Some(call), opaque) };
+        self.callback = Some(callback);
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        // SAFETY: `ptr` is live as long as `self`.
+        unsafe { rd::rd_kafka_queue_length(self.ptr.as_ptr()) == 0 }
+    }
+
+    #[inline]
+    fn poll(&self) -> Option<Event> {
+        // SAFETY: `ptr` is live; timeout 0 never waits. The event is ours.
+        NonNull::new(unsafe { rd::rd_kafka_queue_poll(self.ptr.as_ptr(), 0) }).map(|ptr| Event { ptr })
+    }
+}
+
+impl Drop for EventQueue {
+    fn drop(&mut self) {
+        // SAFETY: the reference is ours and given back once; the callback is disabled before its box is freed, and runs
+        // only under the queue's lock, so none is running afterwards.
+        unsafe {
+            if self.callback.is_some() {
+                rd::rd_kafka_queue_cb_event_enable(self.ptr.as_ptr(), None, ptr::null_mut());
+            }
+            rd::rd_kafka_queue_destroy(self.ptr.as_ptr());
+        }
+    }
+}
+
+/// One event; destroying it destroys its messages.
+struct Event {
+    ptr: NonNull<rd::rd_kafka_event_t>,
+}
+
+impl Event {
+    #[inline]
+    fn kind(&self) -> i32 {
+        // SAFETY: the event is live as long as `self`.
+        unsafe { rd::rd_kafka_event_type(self.ptr.as_ptr()) }
+    }
+
+    /// The next of the event's messages, as many as fit into `buffer`; empty: there are no more.
+    #[inline]
+    fn messages<'a>(&self, buffer: &'a mut [*const rd::rd_kafka_message_t]) -> &'a [*const rd::rd_kafka_message_t] {
+        // SAFETY: the event is live; librdkafka writes at most `len` pointers and returns how many.
+        let count = unsafe { rd::rd_kafka_event_message_array(self.ptr.as_ptr(), buffer.as_mut_ptr(), buffer.len()) };
+        &buffer[..count]
+    }
+
+    fn log(&self) -> Option<(RDKafkaLogLevel, String, String)> {
+        let (mut facility, mut line, mut level) = (ptr::null(), ptr::null(), 0);
+        // SAFETY: the event is live; the strings live as long as it does and are copied at once.
+        unsafe {
+            if rd::rd_kafka_event_log(self.ptr.as_ptr(), &mut facility, &mut line, &mut level) != 0 {
+                return None;
+            }
+            let text = |s: *const std::ffi::c_char| CStr::from_ptr(s).to_string_lossy().trim().to_owned();
+            Some((log_level(level), text(facility), text(line)))
+        }
+    }
+
+    fn error(&self) -> (RDKafkaErrorCode, String) {
+        // SAFETY: the event is live, and its error string is never null.
+        unsafe {
+            let code = rd::rd_kafka_event_error(self.ptr.as_ptr());
+            let reason = CStr::from_ptr(rd::rd_kafka_event_error_string(self.ptr.as_ptr()));
+            (code.into(), reason.to_string_lossy().trim().to_owned())
+        }
+    }
+
+    fn statistics(&self) -> &[u8] {
+        // SAFETY: the event is a live statistics event, whose text is a C string that lives as long.
+        unsafe { CStr::from_ptr(rd::rd_kafka_event_stats(self.ptr.as_ptr())) }.to_bytes()
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: the event is ours and destroyed once.
+        unsafe { rd::rd_kafka_event_destroy(self.ptr.as_ptr()) };
+    }
+}
+
+/// Syslog's numbers, as librdkafka uses them.
+fn log_level(level: i32) -> RDKafkaLogLevel {
+    match level {
+        0 => RDKafkaLogLevel::Emerg,
+        1 => RDKafkaLogLevel::Alert,
+        2 => RDKafkaLogLevel::Critical,
+        3 => RDKafkaLogLevel::Error,
+        4 => RDKafkaLogLevel::Warning,
+        5 => RDKafkaLogLevel::Notice,
+        6 => RDKafkaLogLevel::Info,
+        _ => RDKafkaLogLevel::Debug,
+    }
+}

@@ -1,0 +1,369 @@
+//! One member of a consumer group, with the data queue that its partitions are forwarded to.
+
+use std::collections::{HashMap, VecDeque};
+use std::ffi::CString;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use kolo_engine::slot::PartitionIndex;
+use rdkafka::ClientConfig;
+use rdkafka::bindings::{rd_kafka_get_watermark_offsets, rd_kafka_resp_err_t as Code};
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::base_consumer::BaseConsumer;
+use rdkafka::consumer::{CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr;
+
+use super::error::Error;
+use super::offsets::Reset;
+use super::queue::{Messages, Queue};
+use crate::partitions::Partitions;
+
+/// What kolo sets on a consumer where the program and the command line say nothing.
+///
+/// The prefetch limits keep resident memory below 200 MB; `fetch.queue.backoff.ms` matters because its default, 1000,
+/// leaves a partition unfetched for a second whenever the local queue has been full. A short session lets a killed
+/// member's partitions move on: heartbeats come from librdkafka's own thread, which nothing in kolo can hold up.
+pub const DEFAULTS: &[(&str, &str)] = &[
+    ("enable.auto.offset.store", "false"),
+    ("enable.auto.commit", "true"),
+    ("auto.commit.interval.ms", "1000"),
+    ("auto.offset.reset", "error"),
+    ("session.timeout.ms", "10000"),
+    ("fetch.queue.backoff.ms", "1"),
+    ("fetch.max.bytes", "8388608"),
+    ("fetch.message.max.bytes", "4194304"),
+    ("queued.max.messages.kbytes", "16384"),
+    ("statistics.interval.ms", "1000"),
+];
+
+/// How long a start may wait for a broker.
+pub(super) const START_TIMEOUT: Duration = Duration::from_secs(9);
+
+/// Messages taken from librdkafka in one call, at most.
+const BATCH: usize = 512;
+
+/// One topic that the program reads through a connector.
+#[derive(Debug, Clone)]
+pub struct Topic {
+    /// Topic name.
+    pub name: String,
+    /// Where to begin a partition for which the group has no committed offset.
+    pub reset: Reset,
+    /// Index into [`Plan::sources`](kolo_engine::plan::Plan::sources).
+    pub source: u16,
+}
+
+/// What it takes to join a group.
+#[derive(Debug, Clone)]
+pub struct ConsumerConfig {
+    /// The connector's name in the program, for messages.
+    pub connector: String,
+    /// librdkafka properties, complete: [`DEFAULTS`], then the program's, then the command line's.
+    pub client: ClientConfig,
+    /// The topics to subscribe to.
+    pub topics: Vec<Topic>,
+}
+
+/// A group member and its data queue.
+pub struct Consumer<C: ClientContext + 'static> {
+    // Field order is drop order: nothing of librdkafka may be held when the client closes.
+    pub(super) messages: Messages,
+    pub(super) data: Queue,
+    pub(super) control: Queue,
+    pub(super) client: Arc<BaseConsumer<Context<C>>>,
+    pub(super) config: ConsumerConfig,
+    /// The last offset exclusive at which `--until end` finishes each partition, taken when the run started.
+    pub(super) ends: HashMap<(String, i32), i64>,
+    /// The partitions that this member holds now.
+    pub(super) assigned: HashMap<(String, i32), PartitionIndex>,
+    /// Whether the first assignment, possibly an empty one, has come.
+    pub(super) ready: bool,
+}
+
+impl<C: ClientContext + 'static> Consumer<C> {
+    /// Connects, makes sure that every topic exists, takes the end offsets if asked to, and subscribes.
+    ///
+    /// # Errors
+    /// A configuration that librdkafka refuses, no broker within 10 s, a topic that does not exist.
+    pub fn connect(config: ConsumerConfig, context: C, take_ends: bool) -> Result<Self, Error> {
+        let connector = || config.connector.clone();
+        let client_error = |reason: KafkaError| Error::Client { connector: connector(), reason: reason.to_string() };
+        let context = Context::new(context);
+        let client: BaseConsumer<Context<C>> = config.client.create_with_context(context).map_err(client_error)?;
+        let client = Arc::new(client);
+        let rk = client.client().native_ptr();
+        // SAFETY: `rk` is live, has a group.id (set by the caller for every run), and outlives both queues: they stand
+        // before `client` in the struct.
+        let (data, control) = unsafe { (Queue::new(rk), Queue::of_consumer(rk)) };
+        let mut consumer = Consumer {
+            messages: Messages::with_capacity(BATCH),
+            data,
+            control,
+            client,
+            config,
+            ends: HashMap::new(),
+            assigned: HashMap::new(),
+            ready: false,
+        };
+        consumer.check_topics(take_ends)?;
+        let names: Vec<&str> = consumer.config.topics.iter().map(|t| t.name.as_str()).collect();
+        if let Err(reason) = consumer.client.subscribe(&names) {
+            return Err(Error::Client { connector: consumer.config.connector, reason: reason.to_string() });
+        }
+        Ok(consumer)
+    }
+
+    fn check_topics(&mut self, take_ends: bool) -> Result<(), Error> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        let brokers = || self.config.client.get("bootstrap.servers").unwrap_or("").to_owned();
+        for topic in &self.config.topics {
+            // librdkafka's own threads report problems on the control queue; serving it here lets them be logged.
+            self.client.poll(Duration::ZERO);
+            let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
+            let metadata = self.client.fetch_metadata(Some(&topic.name), left).map_err(|reason| {
+                self.client.poll(Duration::ZERO);
+                Error::Unreachable {
+                    connector: self.config.connector.clone(),
+                    brokers: brokers(),
+                    waited_s: START_TIMEOUT.as_secs(),
+                    reason: reason.to_string(),
+                }
+            })?;
+            let found = metadata.topics().iter().find(|t| t.name() == topic.name);
+            let partitions = match found {
+                Some(found) if found.error().is_none() && !found.partitions().is_empty() => found.partitions(),
+                Some(found) if found.error().is_some_and(|e| e != Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => {
+                    let code: RDKafkaErrorCode = found.error().expect("just seen").into();
+                    let reason = format!("topic {}: {code}", topic.name);
+                    return Err(Error::Client { connector: self.config.connector.clone(), reason });
+                }
+                _ => {
+                    return Err(Error::TopicMissing {
+                        connector: self.config.connector.clone(),
+                        topic: topic.name.clone(),
+                        brokers: brokers(),
+                    });
+                }
+            };
+            if take_ends {
+                for partition in partitions {
+                    let (_, high) = self.watermarks(&topic.name, partition.id(), START_TIMEOUT)?;
+                    self.ends.insert((topic.name.clone(), partition.id()), high);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first offset held and the one after the last, as the broker says now.
+    pub(super) fn watermarks(&self, topic: &str, partition: i32, timeout: Duration) -> Result<(i64, i64), Error> {
+        self.client.fetch_watermarks(topic, partition, timeout).map_err(|reason| Error::Offsets {
+            topic: topic.to_owned(),
+            partition,
+            asked: "its first and last offset",
+            reason: reason.to_string(),
+        })
+    }
+
+    /// The partition's end as librdkafka saw it with its last fetch; `None` before the first. Asks nobody.
+    pub(super) fn known_end(&self, topic: &str, partition: i32) -> Option<i64> {
+        let topic = CString::new(topic).ok()?;
+        let (mut low, mut high) = (-1, -1);
+        // SAFETY: the client is live, the name is a C string, and both places can be written to.
+        let code = unsafe {
+            let rk = self.client.client().native_ptr();
+            rd_kafka_get_watermark_offsets(rk, topic.as_ptr(), partition, &mut low, &mut high)
+        };
+        (code == Code::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+    }
+
+    /// Serves librdkafka's control queue: rebalances are filed, everything else goes to the context.
+    pub(super) fn serve(&self) -> Result<(), Error> {
+        // Several events may wait; each call takes one.
+        for _ in 0..64 {
+            match self.client.poll(Duration::ZERO) {
+                Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
+                    let reason = match self.client.client().fatal_error() {
+                        Some((_, words)) => words,
+                        None => code.to_string(),
+                    };
+                    return Err(Error::Fatal { connector: self.config.connector.clone(), reason });
+                }
+                Some(Err(reason)) => {
+                    log::warn!(target: "kolo::source", "connector {}: {reason}", self.config.connector)
+                }
+                Some(Ok(message)) => drop(message),
+                None if self.control.is_empty() => break,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The next rebalance that librdkafka waits to have answered.
+    pub(super) fn next_rebalance(&self) -> Option<Rebalance> {
+        let context = self.client.context();
+        if !context.filed.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut rebalances = context.rebalances.lock().expect("no panic while holding the lock");
+        let next = rebalances.pop_front();
+        context.filed.store(!rebalances.is_empty(), Ordering::Release);
+        next
+    }
+
+    /// Gives librdkafka the answer to an assignment.
+    pub(super) fn accept(&self, partitions: &TopicPartitionList) -> KafkaResult<()> {
+        match self.client.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => self.client.incremental_assign(partitions),
+            _ => self.client.assign(partitions),
+        }
+    }
+
+    /// Gives librdkafka the answer to a revocation.
+    pub(super) fn give_up(&self, partitions: &TopicPartitionList) -> KafkaResult<()> {
+        match self.client.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => self.client.incremental_unassign(partitions),
+            _ => self.client.unassign(),
+        }
+    }
+
+    /// Commits what has been stored, and waits for the broker's answer.
+    pub(super) fn commit_stored(&self) {
+        match self.client.commit_consumer_state(CommitMode::Sync) {
+            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+            Err(reason) => log::warn!(
+                target: "kolo::source",
+                "connector {}: the last offsets were not committed ({reason}); their records will be read again",
+                self.config.connector
+            ),
+        }
+    }
+
+    /// From here on rebalances are answered inside librdkafka's callback, as closing needs it.
+    pub(super) fn begin_close(&self) {
+        self.client.context().closing.store(true, Ordering::Release);
+    }
+}
+
+/// A rebalance that waits for its answer.
+pub(super) enum Rebalance {
+    /// These partitions are ours now.
+    Assign(TopicPartitionList),
+    /// These partitions move away; `lost`: they have moved already.
+    Revoke { partitions: TopicPartitionList, lost: bool },
+}
+
+/// Files rebalances for the poller's loop and hands everything else to the context that the caller brought.
+pub(super) struct Context<C> {
+    inner: C,
+    /// Whether `rebalances` may hold something: spares the loop a lock a turn.
+    filed: AtomicBool,
+    rebalances: Mutex<VecDeque<Rebalance>>,
+    closing: AtomicBool,
+}
+
+impl<C> Context<C> {
+    fn new(inner: C) -> Self {
+        Context {
+            inner,
+            filed: AtomicBool::new(false),
+            rebalances: Mutex::new(VecDeque::new()),
+            closing: AtomicBool::new(false),
+        }
+    }
+}
+
+impl<C: ClientContext> ClientContext for Context<C> {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = C::ENABLE_REFRESH_OAUTH_TOKEN;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.inner.log(level, facility, line);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.inner.stats_raw(statistics);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.inner.error(error, reason);
+    }
+
+    fn generate_oauth_token(
+        &self,
+        config: Option<&str>,
+    ) -> Result<rdkafka::client::OAuthToken, Box<dyn std::error::Error>> {
+        self.inner.generate_oauth_token(config)
+    }
+}
+
+impl<C: ClientContext + 'static> ConsumerContext for Context<C> {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        let assign = code == Code::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if self.closing.load(Ordering::Acquire) {
+            let cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+            let answered = match (assign, cooperative) {
+                (true, true) => consumer.incremental_assign(partitions),
+                (true, false) => consumer.assign(partitions),
+                (false, true) => consumer.incremental_unassign(partitions),
+                (false, false) => consumer.unassign(),
+            };
+            if let Err(reason) = answered {
+                log::debug!(target: "kolo::source", "rebalance while closing: {reason}");
+            }
+            return;
+        }
+        let rebalance = if assign {
+            Rebalance::Assign(partitions.clone())
+        } else {
+            Rebalance::Revoke { partitions: partitions.clone(), lost: consumer.assignment_lost() }
+        };
+        self.rebalances.lock().expect("no panic while holding the lock").push_back(rebalance);
+        self.filed.store(true, Ordering::Release);
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        match result {
+            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+            Err(reason) => log::warn!(
+                target: "kolo::source",
+                "a commit failed ({reason}); the next one covers it, or its records are read again"
+            ),
+        }
+    }
+}
+
+/// Stores the acknowledged prefix for the next commit. Given to the sink, which alone knows that prefix.
+pub struct OffsetStore<C: ClientContext + 'static> {
+    pub(super) clients: Vec<Arc<BaseConsumer<Context<C>>>>,
+    pub(super) partitions: Arc<Partitions>,
+}
+
+impl<C: ClientContext + 'static> OffsetStore<C> {
+    /// Stores, for each partition, the offset of the next record to read. Offsets of assignments that have ended are
+    /// dropped: their new owner decides.
+    pub fn store(&self, offsets: &[(PartitionIndex, i64)]) {
+        for (number, client) in self.clients.iter().enumerate() {
+            let mut list = TopicPartitionList::with_capacity(offsets.len());
+            for &(index, offset) in offsets {
+                self.partitions.with(index, |entry| {
+                    if entry.active && entry.consumer == number {
+                        list.add_partition_offset(&entry.topic, entry.partition, Offset::Offset(offset))
+                            .expect("a record's offset is a valid offset");
+                    }
+                });
+            }
+            if list.count() == 0 {
+                continue;
+            }
+            if let Err(reason) = client.store_offsets(&list) {
+                // A revocation may overtake us between the look-up and the call: librdkafka then says "wrong state".
+                log::debug!(target: "kolo::source", "offsets not stored: {reason}");
+            }
+        }
+    }
+}
