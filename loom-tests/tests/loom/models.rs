@@ -158,19 +158,29 @@ fn the_producer_stays_within_reach_of_the_acknowledged_prefix() {
 }
 
 #[test]
-fn nobody_sleeps_through_a_change() {
+fn nobody_in_a_chain_sleeps_through_a_change() {
     check(|| {
-        let (producer, [engine, mut sink], mut acknowledger, _) = of::<2>(1, 1);
+        let (producer, [engine, sink], _acknowledger, _) = of::<2>(1, ANY);
         let filling = thread::spawn(move || fill(producer, 2, 1));
         let engine = working(engine, 2, expect_number);
+        let sink = working(sink, 2, expect_number);
+        let _handles = (filling.join().unwrap(), engine.join().unwrap(), sink.join().unwrap());
+    });
+}
+
+#[test]
+fn the_producer_sleeps_through_no_acknowledgement() {
+    check(|| {
+        let (producer, [mut sink], mut acknowledger, _) = of::<1>(2, 1);
+        let filling = thread::spawn(move || fill(producer, 3, 1));
         let sink = thread::spawn(move || {
-            for number in 1..=2 {
+            for number in 1..=3 {
                 work(&mut sink, number, 1, expect_number);
                 acknowledger.acknowledge(number);
             }
             (sink, acknowledger)
         });
-        let _handles = (filling.join().unwrap(), engine.join().unwrap(), sink.join().unwrap());
+        let _handles = (filling.join().unwrap(), sink.join().unwrap());
     });
 }
 

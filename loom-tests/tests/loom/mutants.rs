@@ -19,11 +19,11 @@ fn models_that_need(site: Site) -> &'static [&'static str] {
         Site::InFlightGate => &["the_producer_stays_within_reach_of_the_acknowledged_prefix"],
         Site::Survey => &["a_monitor_sees_no_count_overtake_the_one_it_follows"],
         Site::AnnounceFence | Site::SignalFence | Site::Recheck => {
-            &["nobody_sleeps_through_a_change", "the_ring_and_an_outside_event_both_wake_a_sleeper"]
+            &["nobody_in_a_chain_sleeps_through_a_change", "the_ring_and_an_outside_event_both_wake_a_sleeper"]
         }
-        Site::Signal => &["nobody_sleeps_through_a_change"],
+        Site::Signal => &["nobody_in_a_chain_sleeps_through_a_change"],
         Site::SignalAcknowledged => {
-            &["nobody_sleeps_through_a_change", "drained_means_acknowledged_and_shows_what_came_before"]
+            &["the_producer_sleeps_through_no_acknowledgement", "drained_means_acknowledged_and_shows_what_came_before"]
         }
         Site::PoisonCount | Site::PoisonPropagates | Site::PoisonOnDrop => {
             &["a_panic_with_a_batch_in_hand_lets_nothing_go_and_stops_everyone"]
