@@ -1,6 +1,23 @@
 //! VPL: parse, check, plan, and run over contiguous batches of slots.
 
 pub mod check;
+pub mod clock;
+mod counters;
+mod decode;
 pub mod diagnostic;
+mod encode;
+mod engine;
+mod expr;
+mod json;
+mod number;
+mod operators;
+pub mod plan;
+mod report;
 pub mod slot;
 pub mod syntax;
+pub mod time;
+pub mod value;
+
+pub use counters::Counters;
+pub use engine::Engine;
+pub use report::LOG_TARGET;

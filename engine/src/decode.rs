@@ -1,0 +1,432 @@
+//! One record's bytes to columns: validates the whole record and finds the fields that the plan reads.
+//!
+//! A column is a stretch of the record and the kind of value there; numbers and escapes are looked at when an expression
+//! asks for them, and a field that is only passed on never is.
+//!
+//! # Learned keys
+//! Producers write their fields in the same order again and again. The decoder remembers, for every key that it met, the
+//! exact bytes from the end of the value before it up to the value itself (`, "price": `) as a [`Step`], and for every
+//! step the two steps that followed it last. Where those bytes occur again, one comparison validates them, names the
+//! field and skips to the value. Anything else is scanned by the grammar, found by its hash, or learned.
+//! Prediction never changes a result: a step holds bytes that the grammar accepted in the same place.
+//!
+//! Limits
+//! 1. At most [`STEPS`] steps of at most [`STEP_BYTES`] bytes are remembered; when they are used up, all are forgotten.
+//!    Longer ones are scanned every time.
+//! 2. Of keys that occur twice the last wins. Keys compare with their escapes resolved.
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec as ArenaVec;
+
+use crate::json::{self, Fault, Kind, Malformed, Scanner};
+use crate::value::Value;
+
+/// How many steps a decoder remembers.
+const STEPS: usize = 256;
+/// The longest step that is remembered, in bytes.
+const STEP_BYTES: usize = 32;
+/// Slots of the hash index over the steps.
+const INDEX: usize = 2 * STEPS;
+/// Stands for the place before the first key. Only steps that open an object follow it, and they follow nothing else.
+const START: u16 = 0;
+/// Stands for a key that is not remembered.
+const UNKNOWN: u16 = 1;
+/// Stands where there is no column, or no step.
+const NONE: u16 = u16::MAX;
+
+/// Index of a field among those that the plan reads.
+pub(crate) type ColumnIndex = u16;
+
+/// The names that have a column in every plan, in this order.
+///
+/// The first five are all that a record of a file's native form may have.
+pub(crate) const RESERVED: [&str; 8] =
+    ["event_type", "@timestamp", "UtcTime", "TimeCreated", "data", "type", "ts", "timestamp"];
+/// Names the type of the event.
+pub(crate) const EVENT_TYPE: ColumnIndex = 0;
+/// The event time, first choice.
+pub(crate) const AT_TIMESTAMP: ColumnIndex = 1;
+/// The event time in a file's native form.
+pub(crate) const UTC_TIME: ColumnIndex = 2;
+/// The event time in a file's native form.
+pub(crate) const TIME_CREATED: ColumnIndex = 3;
+/// The fields in a file's native form.
+pub(crate) const DATA: ColumnIndex = 4;
+/// Names the type of the event in a file, if `event_type` does not.
+pub(crate) const TYPE: ColumnIndex = 5;
+/// The event time, second choice.
+pub(crate) const TS: ColumnIndex = 6;
+/// The event time, third choice.
+pub(crate) const TIMESTAMP: ColumnIndex = 7;
+
+/// The value of one field: a stretch of the record, quotes and brackets included, and what kind of value it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Column {
+    start: u32,
+    end: u32,
+    /// [`Kind::Missing`] if the record does not have the field.
+    pub(crate) kind: Kind,
+}
+
+impl Column {
+    /// The bytes as they came in.
+    #[inline(always)]
+    pub(crate) fn raw<'a>(&self, record: &'a str) -> &'a str {
+        &record[self.start as usize..self.end as usize]
+    }
+
+    /// The value; `arena` takes what does not stand in the record as such.
+    #[inline(always)]
+    pub(crate) fn value<'a>(&self, record: &'a str, arena: &'a Bump) -> Value<'a> {
+        json::value(self.kind, self.raw(record), arena)
+    }
+
+    /// The value, if it is a string.
+    #[inline(always)]
+    pub(crate) fn string<'a>(&self, record: &'a str, arena: &'a Bump) -> Option<&'a str> {
+        matches!(self.kind, Kind::Str | Kind::Escaped).then(|| json::string(self.kind, self.raw(record), arena))
+    }
+}
+
+/// A field whose name matters only when all fields are passed on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Field {
+    /// The key, as a string with its quotes.
+    key: Column,
+    /// Its value.
+    pub(crate) value: Column,
+}
+
+impl Field {
+    /// The key as it came in, with its quotes.
+    #[inline]
+    pub(crate) fn raw_key<'a>(&self, record: &'a str) -> &'a str {
+        self.key.raw(record)
+    }
+
+    /// The key with its escapes resolved.
+    #[inline]
+    pub(crate) fn name<'a>(&self, record: &'a str, arena: &'a Bump) -> &'a str {
+        json::string(self.key.kind, self.raw_key(record), arena)
+    }
+}
+
+/// The names that have columns, and which column.
+#[derive(Debug, Clone)]
+pub(crate) struct Names {
+    names: Vec<Box<str>>,
+    index: Vec<ColumnIndex>,
+}
+
+impl Names {
+    /// `names` get the columns 0, 1, …; there must be fewer than 65,535.
+    pub(crate) fn new(names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        let names: Vec<Box<str>> = names.into_iter().map(Into::into).collect();
+        assert!(names.len() < usize::from(NONE), "a plan reads fewer than 65,535 fields");
+        let mut index = vec![NONE; (2 * names.len()).next_power_of_two()];
+        for (column, name) in names.iter().enumerate() {
+            let mut slot = hash(name.as_bytes()) as usize & (index.len() - 1);
+            while index[slot] != NONE {
+                slot = (slot + 1) & (index.len() - 1);
+            }
+            index[slot] = column as ColumnIndex;
+        }
+        Names { names, index }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// All of them, by column.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|name| &**name)
+    }
+
+    /// The number of `name`, if it is one of them; `guess` is looked at first.
+    #[inline]
+    pub(crate) fn find(&self, name: &str, guess: Option<ColumnIndex>) -> Option<ColumnIndex> {
+        if guess.is_some_and(|guess| &*self.names[usize::from(guess)] == name) {
+            return guess;
+        }
+        Some(self.column(name)).filter(|column| *column != NONE)
+    }
+
+    fn column(&self, name: &str) -> ColumnIndex {
+        let mut slot = hash(name.as_bytes()) as usize & (self.index.len() - 1);
+        loop {
+            match self.index[slot] {
+                NONE => return NONE,
+                column if &*self.names[usize::from(column)] == name => return column,
+                _ => slot = (slot + 1) & (self.index.len() - 1),
+            }
+        }
+    }
+}
+
+/// The bytes between two values: a comma or the opening brace, a key, a colon, and the blanks around them.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    text: [u8; STEP_BYTES],
+    mask: [u8; STEP_BYTES],
+    len: u8,
+    /// Where the key lies within `text`, with its quotes.
+    key: (u8, u8),
+    key_kind: Kind,
+    above_ascii: bool,
+    column: ColumnIndex,
+    /// The steps that came next, the latest first.
+    next: [u16; 2],
+}
+
+impl Step {
+    const EMPTY: Step = Step {
+        text: [0; STEP_BYTES],
+        mask: [0; STEP_BYTES],
+        len: 0,
+        key: (0, 0),
+        key_kind: Kind::Str,
+        above_ascii: false,
+        column: NONE,
+        next: [NONE; 2],
+    };
+
+    /// Whether its bytes stand at `at`.
+    #[inline(always)]
+    fn stands_at(&self, bytes: &[u8], at: usize) -> bool {
+        /// Half of a step: the bytes that one comparison takes.
+        const HALF: usize = STEP_BYTES / 2;
+        let rest = bytes.get(at..).unwrap_or_default();
+        if let Some(window) = rest.first_chunk::<STEP_BYTES>() {
+            self.differs(window, 0) | self.differs(window, HALF) == 0
+        } else if let (Some(window), true) = (rest.first_chunk::<HALF>(), usize::from(self.len) <= HALF) {
+            self.differs(window, 0) == 0
+        } else {
+            rest.starts_with(&self.text[..usize::from(self.len)])
+        }
+    }
+
+    #[inline(always)]
+    fn differs(&self, window: &[u8], from: usize) -> u128 {
+        (word(window, from) ^ word(&self.text, from)) & word(&self.mask, from)
+    }
+}
+
+#[inline(always)]
+fn word(bytes: &[u8], from: usize) -> u128 {
+    u128::from_le_bytes(*bytes[from..].first_chunk().expect("the caller's slice has sixteen bytes from there on"))
+}
+
+/// A key that stands in the record at hand.
+struct Met {
+    /// Its step.
+    step: u16,
+    column: ColumnIndex,
+    key: Column,
+    value_at: usize,
+}
+
+/// What follows a value.
+enum Next {
+    Key(Met),
+    /// The closing brace, which ends here.
+    End(usize),
+}
+
+/// Decodes records, one after the other.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    names: Names,
+    steps: Vec<Step>,
+    index: Box<[u16; INDEX]>,
+    columns: Vec<Column>,
+    keep_fields: bool,
+    fields: Vec<Field>,
+    foreign: bool,
+}
+
+impl Decoder {
+    /// A decoder that gives the fields named by `names` columns and, if `keep_fields`, lists all fields as well.
+    pub(crate) fn new(names: Names, keep_fields: bool) -> Self {
+        let columns = vec![Column::default(); names.len()];
+        let mut steps = Vec::with_capacity(STEPS);
+        steps.extend([Step::EMPTY; 2]);
+        let index = Box::new([NONE; INDEX]);
+        Decoder { names, steps, index, columns, keep_fields, fields: Vec::new(), foreign: false }
+    }
+
+    /// The columns of the record decoded last.
+    #[inline(always)]
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// All fields of the record decoded last, in order, with repetitions; empty unless they are kept.
+    #[inline(always)]
+    pub(crate) fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// Whether the record decoded last has fields that a file's native form does not have.
+    pub(crate) fn has_foreign_fields(&self) -> bool {
+        self.foreign
+    }
+
+    /// Decodes one record: a JSON object and nothing else. `arena` takes what lasts no longer than the call.
+    ///
+    /// # Errors
+    /// If it is not that; the columns are then meaningless.
+    #[inline]
+    pub(crate) fn decode<'a>(&mut self, bytes: &'a [u8], arena: &Bump) -> Result<&'a str, Malformed> {
+        let mut scanner = Scanner::new(bytes);
+        self.columns.fill(Column::default());
+        self.fields.clear();
+        self.foreign = false;
+        let (mut step, mut at) = (START, 0);
+        loop {
+            let met = match self.predicted(&mut scanner, bytes, step, at) {
+                Some(met) => met,
+                None => match self.scan_key(&mut scanner, bytes, step, at, arena)? {
+                    Next::Key(met) => met,
+                    Next::End(end) => {
+                        at = end;
+                        break;
+                    }
+                },
+            };
+            let (kind, start, end) = scanner.value(met.value_at)?;
+            let value = Column { start: start as u32, end: end as u32, kind };
+            if let Some(column) = self.columns.get_mut(usize::from(met.column)) {
+                *column = value;
+            }
+            self.foreign |= met.column > DATA;
+            if self.keep_fields {
+                self.fields.push(Field { key: met.key, value });
+            }
+            (step, at) = (met.step, end);
+            if scanner.byte(at) == b'}' {
+                at += 1;
+                break;
+            }
+        }
+        let end = scanner.blanks(at);
+        if end < bytes.len() {
+            return Err(Malformed { at: end, fault: Fault::Trailing });
+        }
+        scanner.text()
+    }
+
+    /// The key at `at`, if it is one of the two that followed `step` before.
+    #[inline(always)]
+    fn predicted(&self, scanner: &mut Scanner, bytes: &[u8], step: u16, at: usize) -> Option<Met> {
+        for candidate in self.steps[usize::from(step)].next {
+            let known = self.steps.get(usize::from(candidate))?;
+            if known.stands_at(bytes, at) {
+                scanner.note_above_ascii(known.above_ascii);
+                let (key_start, key_end) = (at as u32 + u32::from(known.key.0), at as u32 + u32::from(known.key.1));
+                let key = Column { start: key_start, end: key_end, kind: known.key_kind };
+                return Some(Met { step: candidate, column: known.column, key, value_at: at + usize::from(known.len) });
+            }
+        }
+        None
+    }
+
+    /// The key at `at` by the grammar, or the end of the object; remembers that it followed `step`.
+    #[cold]
+    fn scan_key(
+        &mut self,
+        scanner: &mut Scanner,
+        bytes: &[u8],
+        step: u16,
+        at: usize,
+        arena: &Bump,
+    ) -> Result<Next, Malformed> {
+        let mut here = scanner.blanks(at);
+        match scanner.byte(here) {
+            b'}' if at > 0 => return Ok(Next::End(here + 1)),
+            b',' if at > 0 => here = scanner.blanks(here + 1),
+            b'{' if at == 0 => {
+                here = scanner.blanks(here + 1);
+                if scanner.byte(here) == b'}' {
+                    return Ok(Next::End(here + 1));
+                }
+            }
+            _ if at > 0 => return Err(scanner.expected(here, "',' or '}'")),
+            _ if here >= bytes.len() => return Err(Malformed { at: here, fault: Fault::Empty }),
+            _ => return Err(Malformed { at: here, fault: Fault::NotAnObject }),
+        }
+        let (kind, key_end, value_at) = scanner.key(here)?;
+        let key = Column { start: here as u32, end: key_end as u32, kind };
+        let text = &bytes[at..value_at];
+        let slot = self.index_slot(text);
+        let found = match self.index[slot] {
+            NONE => {
+                let column = self.names.column(key_name(&bytes[here..key_end], kind, here, arena)?);
+                if text.len() > STEP_BYTES {
+                    return Ok(Next::Key(Met { step: UNKNOWN, column, key, value_at }));
+                }
+                self.learn(text, (here - at, key_end - at), kind, column)
+            }
+            known => known,
+        };
+        // Learning may have forgotten everything, `step` included.
+        if let Some(before) = self.steps.get_mut(usize::from(step)) {
+            before.next = [found, before.next[0]];
+        }
+        Ok(Next::Key(Met { step: found, column: self.steps[usize::from(found)].column, key, value_at }))
+    }
+
+    fn learn(&mut self, text: &[u8], key: (usize, usize), key_kind: Kind, column: ColumnIndex) -> u16 {
+        if self.steps.len() == STEPS {
+            self.steps.clear();
+            self.steps.extend([Step::EMPTY; 2]);
+            self.index.fill(NONE);
+        }
+        let mut step = Step { len: text.len() as u8, key: (key.0 as u8, key.1 as u8), key_kind, column, ..Step::EMPTY };
+        step.text[..text.len()].copy_from_slice(text);
+        step.mask[..text.len()].fill(0xff);
+        step.above_ascii = !text.is_ascii();
+        let slot = self.index_slot(text);
+        let number = self.steps.len() as u16;
+        self.index[slot] = number;
+        self.steps.push(step);
+        number
+    }
+
+    /// The slot of the hash index that holds the step with this text, or the empty one where it belongs.
+    fn index_slot(&self, text: &[u8]) -> usize {
+        let mut slot = hash(text) as usize % INDEX;
+        while let Some(step) = self.steps.get(usize::from(self.index[slot])) {
+            if &step.text[..usize::from(step.len)] == text {
+                break;
+            }
+            slot = (slot + 1) % INDEX;
+        }
+        slot
+    }
+}
+
+/// A key, given with its quotes, as text. It may be invalid UTF-8, which the scanner checks only at the end.
+fn key_name<'a>(quoted: &'a [u8], kind: Kind, at: usize, arena: &'a Bump) -> Result<&'a str, Malformed> {
+    match std::str::from_utf8(quoted) {
+        Ok(quoted) => Ok(json::string(kind, quoted, arena)),
+        Err(error) => Err(Malformed { at: at + error.valid_up_to(), fault: Fault::Utf8 }),
+    }
+}
+
+/// FNV-1a with a last mixing step, so that the low bits depend on all bytes.
+fn hash(bytes: &[u8]) -> u64 {
+    let hash = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    hash ^ hash >> 32
+}
+
+/// All fields once each: of those with the same name the last wins and takes the place of the first.
+pub(crate) fn fields_once<'a>(fields: &[Field], record: &'a str, arena: &'a Bump) -> ArenaVec<'a, (&'a str, Field)> {
+    let named = fields.iter().map(|field| (field.name(record, arena), *field));
+    let mut named = ArenaVec::from_iter_in(named, arena);
+    json::last_wins(&mut named, |(name, _)| name, arena);
+    named
+}

@@ -1,0 +1,304 @@
+//! Events to JSON lines, written into the slot of the record that caused them.
+//!
+//! An [`Encoder`] is compiled once per stream and path. Every piece of a line begins with a comma; the first comma is
+//! turned into the opening brace at the end, so no piece needs to know whether one came before it. A field that is still a
+//! column is copied as it came in.
+
+use crate::expr::compile::Schema;
+use crate::expr::{Context, Expr};
+use crate::json::Kind;
+use crate::number;
+use crate::time;
+use crate::value::Value;
+
+/// Room that a line's buffer gets at first, so that it seldom grows.
+const LINE_BYTES: usize = 256;
+
+/// How events of one stream, on one path to it, are written.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    /// `,"event_type":"T"`, unless a field stands in its place; and then the key of the time, if that is the built-in one.
+    head: Box<[u8]>,
+    event_type: Option<Field>,
+    timestamp: Timestamp,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Timestamp {
+    /// The event time; the head ends in its key and opening quote.
+    BuiltIn,
+    /// The event time after an `event_type` that is a field.
+    AfterField,
+    Field(Field),
+}
+
+#[derive(Debug)]
+struct Field {
+    /// `,"name":`
+    key: Box<[u8]>,
+    value: Expr,
+}
+
+#[derive(Debug)]
+enum Body {
+    Fields(Vec<Field>),
+    /// All fields of the record.
+    Record,
+}
+
+impl Encoder {
+    /// An encoder of events with the fields of `schema`. If the stream itself `projected` them, fields named `event_type`
+    /// and `timestamp` take the place of the built-in ones; fields merely passed on do not.
+    pub(crate) fn new(event_type: &str, schema: &Schema, projected: bool) -> Self {
+        let (mut type_field, mut time_field) = (None, None);
+        let body = match schema {
+            Schema::Record => Body::Record,
+            Schema::Fields { fields, .. } => {
+                let mut rest = Vec::new();
+                for (name, value) in fields {
+                    let field = Field { key: key(name), value: value.clone() };
+                    match &**name {
+                        "event_type" => type_field = Some(field),
+                        "timestamp" => time_field = Some(field),
+                        _ => rest.push(field),
+                    }
+                }
+                Body::Fields(rest)
+            }
+        };
+        if !projected {
+            (type_field, time_field) = (None, None);
+        }
+        let mut head = Vec::new();
+        if type_field.is_none() {
+            head.extend_from_slice(b",\"event_type\":");
+            write_string(event_type, &mut head);
+        }
+        let timestamp = match (time_field, &type_field) {
+            (Some(field), _) => Timestamp::Field(field),
+            (None, Some(_)) => Timestamp::AfterField,
+            (None, None) => {
+                head.extend_from_slice(TIME_KEY);
+                Timestamp::BuiltIn
+            }
+        };
+        Encoder { head: head.into(), event_type: type_field, timestamp, body }
+    }
+
+    /// Appends the event at hand as one line, without a line end.
+    #[inline]
+    pub(crate) fn write<'a>(&'a self, cx: &Context<'a>, times: &mut time::Writer, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.reserve(LINE_BYTES);
+        out.extend_from_slice(&self.head);
+        if let Some(field) = &self.event_type {
+            field.write(cx, times, out);
+        }
+        match &self.timestamp {
+            Timestamp::BuiltIn => {
+                times.write(cx.time(), out);
+                out.push(b'"');
+            }
+            Timestamp::AfterField => {
+                out.extend_from_slice(TIME_KEY);
+                times.write(cx.time(), out);
+                out.push(b'"');
+            }
+            Timestamp::Field(field) => field.write(cx, times, out),
+        }
+        match &self.body {
+            Body::Fields(fields) => fields.iter().for_each(|field| field.write(cx, times, out)),
+            Body::Record => {
+                for (name, field) in cx.data_fields() {
+                    if name != "timestamp" {
+                        out.push(b',');
+                        out.extend_from_slice(field.raw_key(cx.record).as_bytes());
+                        out.push(b':');
+                        write_raw(field.value.kind, field.value.raw(cx.record), out);
+                    }
+                }
+            }
+        }
+        match out.get_mut(start) {
+            Some(comma) => *comma = b'{',
+            None => out.push(b'{'),
+        }
+        out.push(b'}');
+    }
+}
+
+const TIME_KEY: &[u8] = b",\"timestamp\":\"";
+
+impl Field {
+    /// Appends key and value, or nothing if the value is missing.
+    #[inline]
+    fn write<'a>(&'a self, cx: &Context<'a>, times: &mut time::Writer, out: &mut Vec<u8>) {
+        if let Expr::Column(column) = self.value {
+            let column = &cx.columns[usize::from(column)];
+            if column.kind != Kind::Missing {
+                out.extend_from_slice(&self.key);
+                write_raw(column.kind, column.raw(cx.record), out);
+            }
+            return;
+        }
+        let value = self.value.eval(cx);
+        if !value.is_missing() {
+            out.extend_from_slice(&self.key);
+            write_value(value, times, out);
+        }
+    }
+}
+
+/// Appends a value as it came in. Line ends, which may stand between the elements of containers, are left out: an output
+/// is one line.
+#[inline]
+fn write_raw(kind: Kind, raw: &str, out: &mut Vec<u8>) {
+    if matches!(kind, Kind::Array | Kind::Map) && raw.contains(['\n', '\r']) {
+        out.extend(raw.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')));
+    } else {
+        out.extend_from_slice(raw.as_bytes());
+    }
+}
+
+/// `,"name":`
+fn key(name: &str) -> Box<[u8]> {
+    let mut key = vec![b','];
+    write_string(name, &mut key);
+    key.push(b':');
+    key.into()
+}
+
+/// Appends `value` as JSON: an instant as RFC 3339, a duration as VPL spells it, what is missing or not finite as null.
+pub(crate) fn write_value(value: Value, times: &mut time::Writer, out: &mut Vec<u8>) {
+    match value {
+        Value::Missing | Value::Null => out.extend_from_slice(b"null"),
+        Value::Bool(true) => out.extend_from_slice(b"true"),
+        Value::Bool(false) => out.extend_from_slice(b"false"),
+        Value::Int(int) => number::write_int(int, out),
+        Value::Float(float) => number::write_float(float, out),
+        Value::Str(text) => write_string(text, out),
+        Value::Timestamp(nanos) => {
+            out.push(b'"');
+            times.write(nanos, out);
+            out.push(b'"');
+        }
+        Value::Duration(nanos) => {
+            out.push(b'"');
+            write_duration(nanos, out);
+            out.push(b'"');
+        }
+        Value::Array(items) => {
+            out.push(b'[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write_value(*item, times, out);
+            }
+            out.push(b']');
+        }
+        Value::Map(entries) => {
+            out.push(b'{');
+            for (i, (key, value)) in entries.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write_string(key, out);
+                out.push(b':');
+                write_value(*value, times, out);
+            }
+            out.push(b'}');
+        }
+    }
+}
+
+/// Appends `text` in quotes, with what JSON wants escaped escaped.
+pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    out.push(b'"');
+    let mut plain = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let escape = match byte {
+            b'"' => *b"\\\"",
+            b'\\' => *b"\\\\",
+            0x08 => *b"\\b",
+            0x0c => *b"\\f",
+            b'\n' => *b"\\n",
+            b'\r' => *b"\\r",
+            b'\t' => *b"\\t",
+            0..0x20 => *b"\\u",
+            _ => continue,
+        };
+        out.extend_from_slice(&text.as_bytes()[plain..at]);
+        out.extend_from_slice(&escape);
+        if escape == *b"\\u" {
+            out.extend_from_slice(&[b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]);
+        }
+        plain = at + 1;
+    }
+    out.extend_from_slice(&text.as_bytes()[plain..]);
+    out.push(b'"');
+}
+
+/// Appends a duration as VPL spells it, in the greatest unit that divides it: `90s`, `1500ms`.
+fn write_duration(nanos: i64, out: &mut Vec<u8>) {
+    const UNITS: [(i64, &str); 7] = [
+        (86_400_000_000_000, "d"),
+        (3_600_000_000_000, "h"),
+        (60_000_000_000, "m"),
+        (1_000_000_000, "s"),
+        (1_000_000, "ms"),
+        (1_000, "us"),
+        (1, "ns"),
+    ];
+    let (size, unit) = match nanos {
+        0 => (1, "s"),
+        _ => UNITS.into_iter().find(|(size, _)| nanos % size == 0).unwrap_or((1, "ns")),
+    };
+    number::write_int(nanos / size, out);
+    out.extend_from_slice(unit.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(value: Value) -> String {
+        let mut out = Vec::new();
+        write_value(value, &mut time::Writer::default(), &mut out);
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn values_look_as_json_wants_them() {
+        let inner = [Value::Int(1), Value::Missing, Value::Str("x")];
+        let entries = [("a\"b", Value::Array(&inner)), ("t", Value::Timestamp(1_500_000_000)), ("n", Value::Null)];
+        assert_eq!(json(Value::Map(&entries)), r#"{"a\"b":[1,null,"x"],"t":"1970-01-01T00:00:01.500Z","n":null}"#);
+        assert_eq!(json(Value::Float(60.0)), "60.0");
+        assert_eq!(json(Value::Float(f64::NAN)), "null");
+        assert_eq!(json(Value::Bool(false)), "false");
+    }
+
+    #[test]
+    fn strings_are_escaped_so_that_any_reader_gets_them_back() {
+        let text: String = (0..0x80).map(char::from).chain(['é', '\u{2028}', '😀']).collect();
+        let written = json(Value::Str(&text));
+        assert!(written.is_ascii() || written.contains('é'));
+        assert_eq!(serde_json::from_str::<String>(&written).expect(&written), text);
+    }
+
+    #[test]
+    fn durations_are_spelt_as_in_programs() {
+        for (nanos, text) in [
+            (0, "0s"),
+            (90_000_000_000, "90s"),
+            (120_000_000_000, "2m"),
+            (1_500_000_000, "1500ms"),
+            (-1, "-1ns"),
+            (172_800_000_000_000, "2d"),
+        ] {
+            assert_eq!(json(Value::Duration(nanos)), format!("\"{text}\""));
+        }
+    }
+}

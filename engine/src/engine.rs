@@ -1,0 +1,270 @@
+//! The engine: runs a plan over batches of slots, and writes each record's outputs into the record's own slot.
+//!
+//! What happens to a record: [`decode`](crate::decode) validates it whole and finds the plan's columns; its type (and the
+//! topic it came from) names the chains to run; each chain takes it through its operators, puts out a line if the stream
+//! does, and hands it on to the chains that it feeds, depth first.
+//!
+//! 1. The engine is a function of the slots that it is given, in order; batches are without meaning. Only `now()` looks at
+//!    a clock.
+//! 2. A malformed record is counted and logged, and concerns nobody else.
+//! 3. Once warm, a record allocates nothing: values lie in an arena that is emptied after each record, outputs in the
+//!    slot's buffers.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use bumpalo::Bump;
+
+use crate::check::program::ConnectorKind;
+use crate::counters::Counters;
+use crate::decode::{AT_TIMESTAMP, ColumnIndex, DATA, Decoder, EVENT_TYPE, TIME_CREATED, TYPE, UTC_TIME};
+use crate::expr::{Context, Tally};
+use crate::json::{Fault, Kind, Malformed};
+use crate::operators::States;
+use crate::plan::{Chain, Plan};
+use crate::report::Reporter;
+use crate::slot::{Assignment, Cause, Outputs, Slot};
+use crate::time;
+use crate::value::Value;
+
+/// Runs one plan for one lane.
+#[derive(Debug)]
+pub struct Engine {
+    plan: Arc<Plan>,
+    decoder: Decoder,
+    /// Decodes the `data` of a file's native form.
+    inner: Decoder,
+    partitions: Vec<Partition>,
+    arena: Bump,
+    states: States,
+    tally: Tally,
+    totals: Totals,
+    times: time::Writer,
+    /// The event time of the last record that had no Kafka timestamp to fall back on.
+    last_time: i64,
+    /// The type of the last record: neighbours mostly share it.
+    last_type: Option<ColumnIndex>,
+    reporter: Reporter,
+    counters: Arc<Counters>,
+}
+
+/// What [`Counters`] publishes, in plain integers.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) records: u64,
+    pub(crate) outputs: u64,
+    pub(crate) malformed: u64,
+    pub(crate) unrouted: u64,
+    pub(crate) filtered: u64,
+    pub(crate) limited: u64,
+    pub(crate) repeated: u64,
+    pub(crate) distinct_forgotten: u64,
+    pub(crate) topicless: u64,
+}
+
+/// What a partition index stands for.
+#[derive(Debug, Clone)]
+struct Partition {
+    topic: String,
+    number: i32,
+    /// Index into the plan's routes.
+    origin: usize,
+    /// The type of records that name none.
+    bound_type: Option<String>,
+    /// Whether its lines may take a file's forms.
+    file: bool,
+}
+
+impl Partition {
+    fn unknown() -> Self {
+        Partition { topic: "input".into(), number: 0, origin: 0, bound_type: None, file: true }
+    }
+
+    fn new(assignment: &Assignment, plan: &Plan) -> Self {
+        let source = assignment.source.and_then(|source| plan.sources().get(usize::from(source)));
+        let kind = source.map(|source| &plan.connectors()[source.connector].kind);
+        Partition {
+            topic: assignment.topic.clone(),
+            number: assignment.partition,
+            origin: plan.origin(assignment.source.filter(|_| source.is_some())),
+            bound_type: source.and_then(|source| source.event_type.clone()),
+            file: !matches!(kind, Some(ConnectorKind::Kafka(_))),
+        }
+    }
+}
+
+impl Engine {
+    /// An engine that has seen nothing yet.
+    pub fn new(plan: Arc<Plan>) -> Self {
+        Engine {
+            decoder: Decoder::new(plan.columns.clone(), plan.keep_fields),
+            inner: Decoder::new(plan.columns.clone(), plan.keep_fields),
+            states: States::new(plan.states),
+            plan,
+            partitions: Vec::new(),
+            arena: Bump::new(),
+            tally: Tally::default(),
+            totals: Totals::default(),
+            times: time::Writer::default(),
+            last_time: 0,
+            last_type: None,
+            reporter: Reporter::default(),
+            counters: Arc::default(),
+        }
+    }
+
+    /// The plan that it runs.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// What it counts; up to date at the end of every batch.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Takes the next slots of the lane, in order, and adds to each the outputs that it causes.
+    pub fn process(&mut self, slots: &mut [Slot]) {
+        for slot in slots {
+            match &slot.cause {
+                Cause::Record => self.record(slot),
+                Cause::Assigned(assignment) => {
+                    let index = slot.partition as usize;
+                    if self.partitions.len() <= index {
+                        self.partitions.resize_with(index + 1, Partition::unknown);
+                    }
+                    self.partitions[index] = Partition::new(assignment, &self.plan);
+                }
+                Cause::EndOfInput => self.reporter.summarise(),
+                // No operator keeps time of its own, or state that belongs to a partition.
+                Cause::Tick | Cause::Revoked => {}
+            }
+        }
+        self.publish_counters();
+    }
+
+    #[inline]
+    fn record(&mut self, slot: &mut Slot) {
+        self.totals.records += 1;
+        if let Err(malformed) = self.decode_and_run(slot) {
+            self.malformed(slot, malformed);
+        }
+        self.arena.reset();
+    }
+
+    #[inline]
+    fn decode_and_run(&mut self, slot: &mut Slot) -> Result<(), Malformed> {
+        let plan = &*self.plan;
+        let bytes = slot.payload.value().ok_or(Malformed { at: 0, fault: Fault::Tombstone })?;
+        let outer = self.decoder.decode(bytes, &self.arena)?;
+        let partition = self.partitions.get(slot.partition as usize);
+        let file = partition.is_none_or(|partition| partition.file);
+
+        let outer_columns = self.decoder.columns();
+        let (mut record, mut decoder, mut outer_time) = (outer, &self.decoder, None);
+        let mut type_name = outer_columns[usize::from(EVENT_TYPE)].string(outer, &self.arena);
+        let mut typed_by_type = false;
+        if file {
+            let data = &outer_columns[usize::from(DATA)];
+            if type_name.is_some() && data.kind == Kind::Map && !self.decoder.has_foreign_fields() {
+                outer_time = [AT_TIMESTAMP, UTC_TIME, TIME_CREATED].into_iter().find_map(|column| {
+                    time::parse(outer_columns[usize::from(column)].string(outer, &self.arena)?.as_bytes())
+                });
+                record = self.inner.decode(data.raw(outer).as_bytes(), &self.arena)?;
+                decoder = &self.inner;
+            } else if outer_columns[usize::from(EVENT_TYPE)].kind == Kind::Missing {
+                type_name = outer_columns[usize::from(TYPE)].string(outer, &self.arena);
+                typed_by_type = type_name.is_some();
+            }
+        }
+        if type_name.is_none() && matches!(outer_columns[usize::from(EVENT_TYPE)].kind, Kind::Missing | Kind::Null) {
+            type_name = partition.and_then(|partition| partition.bound_type.as_deref());
+        }
+
+        let registers = cells(plan.registers, &self.arena);
+        let cx = Context {
+            record,
+            columns: decoder.columns(),
+            fields: decoder.fields(),
+            event_type: type_name.unwrap_or_default(),
+            typed_by_type,
+            outer_time,
+            fallback_time: time::from_millis(slot.timestamp_ms).filter(|time| *time >= 0).unwrap_or(self.last_time),
+            time: Cell::new(None),
+            registers,
+            parameters: cells(plan.parameters, &self.arena),
+            arena: &self.arena,
+            tally: &self.tally,
+        };
+        if slot.timestamp_ms < 0 {
+            self.last_time = cx.time();
+        }
+        self.last_type = type_name.and_then(|name| plan.types.find(name, self.last_type));
+        let origin = partition.map_or(0, |partition| partition.origin);
+        let roots = self.last_type.map_or(&[][..], |index| &plan.routes[origin][usize::from(index)]);
+        self.totals.unrouted += u64::from(roots.is_empty());
+        let mut sinks = Sinks { states: &mut self.states, times: &mut self.times, totals: &mut self.totals };
+        for &root in roots {
+            run_chain(&plan.roots[root as usize], &cx, &mut sinks, &mut slot.outputs);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn malformed(&mut self, slot: &Slot, malformed: Malformed) {
+        self.totals.malformed += 1;
+        let unknown = Partition::unknown();
+        let partition = self.partitions.get(slot.partition as usize).unwrap_or(&unknown);
+        self.reporter.malformed(&partition.topic, partition.number, slot.offset, &malformed);
+    }
+
+    fn publish_counters(&self) {
+        let (totals, tally, counters) = (&self.totals, &self.tally, &*self.counters);
+        for (counter, total) in [
+            (&counters.records, totals.records),
+            (&counters.outputs, totals.outputs),
+            (&counters.malformed, totals.malformed),
+            (&counters.unrouted, totals.unrouted),
+            (&counters.filtered, totals.filtered),
+            (&counters.limited, totals.limited),
+            (&counters.repeated, totals.repeated),
+            (&counters.distinct_forgotten, totals.distinct_forgotten),
+            (&counters.topicless, totals.topicless),
+            (&counters.overflow, tally.overflow.get()),
+            (&counters.division_by_zero, tally.division_by_zero.get()),
+            (&counters.wrong_type, tally.wrong_type.get()),
+            (&counters.missing_operand, tally.missing_operand.get()),
+            (&counters.out_of_range, tally.out_of_range.get()),
+        ] {
+            Counters::publish(counter, total);
+        }
+    }
+}
+
+/// What chains change besides the outputs.
+struct Sinks<'e> {
+    states: &'e mut States,
+    times: &'e mut time::Writer,
+    totals: &'e mut Totals,
+}
+
+/// Takes the event at hand through a chain, then through all that the chain feeds. The depth is bounded by the checker.
+fn run_chain<'a>(chain: &'a Chain, cx: &Context<'a>, sinks: &mut Sinks, outputs: &mut Outputs) {
+    for operator in &chain.operators {
+        if !operator.pass(cx, sinks.states, sinks.totals) {
+            return;
+        }
+    }
+    if let Some(publish) = &chain.publish {
+        publish.put(cx, sinks.times, outputs, sinks.totals);
+    }
+    for fed in &chain.feeds {
+        run_chain(fed, cx, sinks, outputs);
+    }
+}
+
+/// Fresh cells, all missing.
+#[inline]
+fn cells<'a>(count: usize, arena: &'a Bump) -> &'a [Cell<Value<'a>>] {
+    if count == 0 { &[] } else { arena.alloc_slice_fill_with(count, |_| Cell::new(Value::Missing)) }
+}

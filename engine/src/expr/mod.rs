@@ -1,0 +1,249 @@
+//! Compiled expressions: names are columns, registers or constants, and evaluation is a walk over a small tree.
+//!
+//! [`compile`] makes them of the checked program's expressions, [`eval`] computes them, [`functions`] holds the built-in
+//! functions. What cannot be computed is [`Value::Missing`](crate::value::Value::Missing); each cause is counted in a
+//! [`Tally`] where it arises, and only there.
+
+pub(crate) mod compile;
+mod eval;
+mod functions;
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+
+use bumpalo::Bump;
+
+use crate::check::program::Function;
+use crate::decode::{self, Column, ColumnIndex, Field};
+use crate::json::Kind;
+use crate::syntax::ast::BinaryOp;
+use crate::time;
+use crate::value::{Owned, Value};
+
+/// Index of a computed field of a derived event.
+pub(crate) type RegisterIndex = u16;
+
+/// A compiled expression.
+#[derive(Debug, Clone)]
+pub(crate) enum Expr {
+    Constant(Owned),
+    Column(ColumnIndex),
+    Register(RegisterIndex),
+    /// A lambda's parameter, numbered from the outermost lambda inwards.
+    Parameter(usize),
+    /// The name of the record's type.
+    EventType,
+    /// The event time.
+    Time,
+    /// The record's own field `timestamp`, else the event time.
+    TimestampOrTime,
+    /// The whole record as a map.
+    Record,
+    Array(Box<[Expr]>),
+    /// Also a derived event as a whole; its missing fields are left out.
+    Map(Box<[(Box<str>, Expr)]>),
+    Member(Box<Expr>, Box<str>),
+    Index(Box<[Expr; 2]>),
+    Slice(Box<Expr>, Option<Box<Expr>>, Option<Box<Expr>>),
+    Call(Function, Box<[Expr]>),
+    /// `map` and `filter`: the array, the lambda's body and the number of its parameter.
+    Each {
+        keep: bool,
+        over: Box<Expr>,
+        body: Box<Expr>,
+        parameter: usize,
+    },
+    Negate(Box<Expr>),
+    BitNot(Box<Expr>),
+    Not(Box<Expr>),
+    And(Box<[Expr; 2]>),
+    Or(Box<[Expr; 2]>),
+    /// `==` and `!=`.
+    Equal {
+        negated: bool,
+        sides: Box<[Expr; 2]>,
+    },
+    Order(Order, Box<[Expr; 2]>),
+    /// A column against a number: the commonest of all predicates, without a detour through values.
+    OrderToNumber(Order, ColumnIndex, f64),
+    /// `in` and `not in`.
+    In {
+        negated: bool,
+        sides: Box<[Expr; 2]>,
+    },
+    Arithmetic(BinaryOp, Box<[Expr; 2]>),
+    IsNull {
+        negated: bool,
+        operand: Box<Expr>,
+    },
+    Range {
+        inclusive: bool,
+        ends: Box<[Expr; 2]>,
+    },
+    If(Box<[Expr; 3]>),
+}
+
+impl Expr {
+    /// Whether it fetches a value rather than computing one, so that a missing value arises in it.
+    fn is_leaf(&self) -> bool {
+        matches!(
+            self,
+            Expr::Constant(_) | Expr::Column(_) | Expr::Register(_) | Expr::Parameter(_) | Expr::TimestampOrTime
+        )
+    }
+}
+
+/// The ordering comparisons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl Order {
+    /// Whether two values in this order satisfy the comparison. A NaN satisfies none.
+    #[inline(always)]
+    fn admits(self, order: Option<std::cmp::Ordering>) -> bool {
+        match self {
+            Order::Less => order.is_some_and(|order| order.is_lt()),
+            Order::LessOrEqual => order.is_some_and(|order| order.is_le()),
+            Order::Greater => order.is_some_and(|order| order.is_gt()),
+            Order::GreaterOrEqual => order.is_some_and(|order| order.is_ge()),
+        }
+    }
+}
+
+/// Why values went missing, counted since the engine began.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) overflow: Cell<u64>,
+    pub(crate) division_by_zero: Cell<u64>,
+    pub(crate) wrong_type: Cell<u64>,
+    pub(crate) missing_operand: Cell<u64>,
+    pub(crate) out_of_range: Cell<u64>,
+}
+
+/// Why a value is missing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Why {
+    Overflow,
+    DivisionByZero,
+    WrongType,
+    MissingOperand,
+    OutOfRange,
+}
+
+impl Tally {
+    #[cold]
+    fn count(&self, why: Why) {
+        let counter = match why {
+            Why::Overflow => &self.overflow,
+            Why::DivisionByZero => &self.division_by_zero,
+            Why::WrongType => &self.wrong_type,
+            Why::MissingOperand => &self.missing_operand,
+            Why::OutOfRange => &self.out_of_range,
+        };
+        counter.set(counter.get() + 1);
+    }
+}
+
+/// The record at hand, and everything that an expression may ask for.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    /// The text that columns point into.
+    pub(crate) record: &'a str,
+    pub(crate) columns: &'a [Column],
+    /// All fields, where the plan needs them.
+    pub(crate) fields: &'a [Field],
+    /// The name of the record's type.
+    pub(crate) event_type: &'a str,
+    /// Whether the field `type` named the type and so is none of the data.
+    pub(crate) typed_by_type: bool,
+    /// The event time that stands outside the data: that of a file's native form.
+    pub(crate) outer_time: Option<i64>,
+    /// The event time if the data has none.
+    pub(crate) fallback_time: i64,
+    /// The event time, once somebody asked for it.
+    pub(crate) time: Cell<Option<i64>>,
+    pub(crate) registers: &'a [Cell<Value<'a>>],
+    pub(crate) parameters: &'a [Cell<Value<'a>>],
+    pub(crate) arena: &'a Bump,
+    pub(crate) tally: &'a Tally,
+}
+
+impl<'a> Context<'a> {
+    /// For expressions that read no record.
+    pub(crate) fn without_record(parameters: &'a [Cell<Value<'a>>], arena: &'a Bump, tally: &'a Tally) -> Self {
+        Context {
+            record: "",
+            columns: &[],
+            fields: &[],
+            event_type: "",
+            typed_by_type: false,
+            outer_time: None,
+            fallback_time: 0,
+            time: Cell::new(Some(0)),
+            registers: &[],
+            parameters,
+            arena,
+            tally,
+        }
+    }
+
+    /// The value of a column.
+    #[inline(always)]
+    pub(crate) fn column(&self, column: ColumnIndex) -> Value<'a> {
+        self.columns[usize::from(column)].value(self.record, self.arena)
+    }
+
+    /// The event time in nanoseconds: `@timestamp`, else `ts`, else `timestamp`, else what the record came with.
+    #[inline]
+    pub(crate) fn time(&self) -> i64 {
+        if let Some(time) = self.time.get() {
+            return time;
+        }
+        let time = self
+            .outer_time
+            .or_else(|| self.text_time(decode::AT_TIMESTAMP))
+            .or_else(|| self.field_time(decode::TS))
+            .or_else(|| self.field_time(decode::TIMESTAMP))
+            .unwrap_or(self.fallback_time);
+        self.time.set(Some(time));
+        time
+    }
+
+    /// A field that holds RFC 3339 text, as a time.
+    pub(crate) fn text_time(&self, column: ColumnIndex) -> Option<i64> {
+        time::parse(self.columns[usize::from(column)].string(self.record, self.arena)?.as_bytes())
+    }
+
+    /// A field that holds milliseconds or RFC 3339 text, as a time.
+    #[inline]
+    fn field_time(&self, column: ColumnIndex) -> Option<i64> {
+        match self.columns[usize::from(column)].kind {
+            Kind::Missing => None,
+            Kind::Int => match self.column(column) {
+                Value::Int(millis) => time::from_millis(millis),
+                _ => None,
+            },
+            _ => self.text_time(column),
+        }
+    }
+
+    /// All fields of the record that are data, once each, with the places of their keys.
+    pub(crate) fn data_fields(&self) -> impl Iterator<Item = (&'a str, Field)> + use<'a> {
+        let typed_by_type = self.typed_by_type;
+        let once = decode::fields_once(self.fields, self.record, self.arena);
+        once.into_iter().filter(move |(name, _)| !(*name == "event_type" || typed_by_type && *name == "type"))
+    }
+
+    /// Missing, and why.
+    #[cold]
+    fn missing(&self, why: Why) -> Value<'a> {
+        self.tally.count(why);
+        Value::Missing
+    }
+}

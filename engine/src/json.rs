@@ -1,0 +1,515 @@
+//! The JSON scanner: one pass that validates all of RFC 8259 and finds where each value ends, eight bytes at a time.
+//!
+//! Limits
+//! 1. Containers nest at most [`MAX_DEPTH`] deep.
+//! 2. A number that overflows to infinity is refused.
+//! 3. `\u` escapes must spell whole code points: a lone surrogate is refused.
+//! 4. Outside strings the grammar admits ASCII alone, so the scanner only notes whether it saw a byte above it; UTF-8 is
+//!    then checked over the whole record ([`Scanner::text`]).
+//!
+//! [`value`] turns text that passed into a [`Value`].
+
+use std::fmt;
+
+use bumpalo::Bump;
+use bumpalo::collections::{String as ArenaString, Vec as ArenaVec};
+
+use crate::number;
+use crate::value::Value;
+
+/// How deep arrays and objects may nest, the record's own object not counted.
+pub(crate) const MAX_DEPTH: u32 = 127;
+
+/// A number of so many bytes without an exponent cannot overflow.
+const SAFE_NUMBER_BYTES: usize = 300;
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// What kind of JSON value a stretch of text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Kind {
+    /// There is no value.
+    #[default]
+    Missing,
+    /// `null`.
+    Null,
+    /// `false`.
+    False,
+    /// `true`.
+    True,
+    /// A number without point or exponent.
+    Int,
+    /// A number with a point or an exponent.
+    Float,
+    /// A string whose bytes are its value.
+    Str,
+    /// A string with escapes in it.
+    Escaped,
+    /// An array.
+    Array,
+    /// An object.
+    Map,
+}
+
+/// Why a payload is not a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Malformed {
+    /// The byte at which the trouble shows, from 0.
+    pub(crate) at: usize,
+    /// What is wrong there.
+    pub(crate) fault: Fault,
+}
+
+/// What is wrong with a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The record has a null value.
+    Tombstone,
+    /// The value has no bytes, or blanks only.
+    Empty,
+    /// The value is not a JSON object.
+    NotAnObject,
+    /// The text ends in the middle of a value.
+    Ends,
+    /// Something else stands where this should.
+    Expected(&'static str),
+    /// A control character stands bare in a string.
+    Control,
+    /// A backslash is followed by what JSON does not know.
+    Escape,
+    /// A `\u` escape is half of a surrogate pair.
+    Surrogate,
+    /// A number has no digits where some must be, or has leading zeros.
+    Number,
+    /// A number is beyond what a float can hold.
+    Range,
+    /// The bytes are not UTF-8.
+    Utf8,
+    /// Containers nest deeper than [`MAX_DEPTH`].
+    Depth,
+    /// Something follows the object.
+    Trailing,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.fault {
+            Fault::Tombstone => return f.write_str("the value is null (a tombstone)"),
+            Fault::Empty => return f.write_str("the value is empty"),
+            Fault::NotAnObject => f.write_str("the value is not a JSON object"),
+            Fault::Ends => f.write_str("the text ends too early"),
+            Fault::Expected(what) => write!(f, "expected {what}"),
+            Fault::Control => f.write_str("a control character in a string must be escaped"),
+            Fault::Escape => f.write_str("unknown escape in a string"),
+            Fault::Surrogate => f.write_str("a \\u escape is half of a surrogate pair"),
+            Fault::Number => f.write_str("malformed number"),
+            Fault::Range => f.write_str("the number is too large for a float"),
+            Fault::Utf8 => f.write_str("invalid UTF-8"),
+            Fault::Depth => write!(f, "nested deeper than {MAX_DEPTH} levels"),
+            Fault::Trailing => f.write_str("something follows the object"),
+        }?;
+        write!(f, " at byte {}", self.at)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// Walks over one text. Positions are byte offsets; each method takes one and returns the next.
+#[derive(Debug)]
+pub(crate) struct Scanner<'a> {
+    bytes: &'a [u8],
+    /// Has a high bit set if some byte above ASCII was seen (or may have been).
+    above_ascii: u64,
+}
+
+impl<'a> Scanner<'a> {
+    #[inline]
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Scanner { bytes, above_ascii: 0 }
+    }
+
+    /// The byte at `at`; 0, which no grammar rule accepts, past the end.
+    #[inline(always)]
+    pub(crate) fn byte(&self, at: usize) -> u8 {
+        self.bytes.get(at).copied().unwrap_or(0)
+    }
+
+    /// The first position from `at` on that holds no blank.
+    #[inline(always)]
+    pub(crate) fn blanks(&self, mut at: usize) -> usize {
+        while matches!(self.byte(at), b' ' | b'\t' | b'\n' | b'\r') {
+            at += 1;
+        }
+        at
+    }
+
+    /// The complaint that `what` should stand at `at`.
+    #[cold]
+    pub(crate) fn expected(&self, at: usize, what: &'static str) -> Malformed {
+        let fault = if at >= self.bytes.len() { Fault::Ends } else { Fault::Expected(what) };
+        Malformed { at: at.min(self.bytes.len()), fault }
+    }
+
+    /// Tells that bytes which were skipped may lie above ASCII.
+    #[inline(always)]
+    pub(crate) fn note_above_ascii(&mut self, seen: bool) {
+        self.above_ascii |= if seen { HIGH } else { 0 };
+    }
+
+    /// One value, blanks before it allowed: its kind, start and end.
+    #[inline(always)]
+    pub(crate) fn value(&mut self, at: usize) -> Result<(Kind, usize, usize), Malformed> {
+        let at = if self.byte(at) <= b' ' { self.blanks(at) } else { at };
+        let (kind, end) = match self.byte(at) {
+            b'"' => self.string(at)?,
+            b'-' | b'0'..=b'9' => self.number(at)?,
+            b'{' | b'[' => self.container(at)?,
+            _ => self.literal(at)?,
+        };
+        Ok((kind, at, end))
+    }
+
+    /// A string whose opening quote is at `at`.
+    #[inline(always)]
+    pub(crate) fn string(&mut self, at: usize) -> Result<(Kind, usize), Malformed> {
+        let mut kind = Kind::Str;
+        let mut here = at + 1;
+        loop {
+            let word = self.word(here);
+            self.above_ascii |= word;
+            let special = equal_to(word, b'"') | equal_to(word, b'\\') | below_blank(word);
+            if special == 0 {
+                here += 8;
+                continue;
+            }
+            // Borrows run upwards only, so the lowest mark is true.
+            here += special.trailing_zeros() as usize / 8;
+            match self.byte(here) {
+                b'"' => return Ok((kind, here + 1)),
+                b'\\' => {
+                    kind = Kind::Escaped;
+                    here = self.escape(here)?;
+                }
+                _ if here >= self.bytes.len() => return Err(Malformed { at: self.bytes.len(), fault: Fault::Ends }),
+                _ => return Err(Malformed { at: here, fault: Fault::Control }),
+            }
+        }
+    }
+
+    /// An object's key, whose opening quote should be at `at`, and its colon: where the key's string ends, whether it has
+    /// escapes, and where the value may begin.
+    pub(crate) fn key(&mut self, at: usize) -> Result<(Kind, usize, usize), Malformed> {
+        if self.byte(at) != b'"' {
+            return Err(self.expected(at, "a key in quotes"));
+        }
+        let (kind, end) = self.string(at)?;
+        let colon = self.blanks(end);
+        if self.byte(colon) != b':' {
+            return Err(self.expected(colon, "':'"));
+        }
+        Ok((kind, end, self.blanks(colon + 1)))
+    }
+
+    /// The scanned bytes as text, once the whole of them was accepted.
+    ///
+    /// # Errors
+    /// If the strings in it are not UTF-8.
+    #[inline]
+    pub(crate) fn text(&self) -> Result<&'a str, Malformed> {
+        if self.above_ascii & HIGH == 0 {
+            // SAFETY: every byte was part of a string whose words were or-ed into `above_ascii`, or matched a grammar
+            // rule that admits ASCII alone; no high bit was seen, so all bytes are ASCII.
+            return Ok(unsafe { std::str::from_utf8_unchecked(self.bytes) });
+        }
+        simdutf8::basic::from_utf8(self.bytes).map_err(|_| {
+            let at = std::str::from_utf8(self.bytes).map_or_else(|error| error.valid_up_to(), str::len);
+            Malformed { at, fault: Fault::Utf8 }
+        })
+    }
+
+    #[inline(always)]
+    fn number(&self, at: usize) -> Result<(Kind, usize), Malformed> {
+        let whole = at + usize::from(self.byte(at) == b'-');
+        let mut end = self.digits(whole);
+        if end == whole || (self.byte(whole) == b'0' && end > whole + 1) {
+            return Err(Malformed { at: whole, fault: Fault::Number });
+        }
+        let mut kind = Kind::Int;
+        if self.byte(end) == b'.' {
+            let fraction = end + 1;
+            end = self.digits(fraction);
+            if end == fraction {
+                return Err(Malformed { at: end, fault: Fault::Number });
+            }
+            kind = Kind::Float;
+        }
+        if matches!(self.byte(end), b'e' | b'E') || end - at > SAFE_NUMBER_BYTES {
+            (kind, end) = self.large_number(at, kind, end)?;
+        }
+        Ok((kind, end))
+    }
+
+    /// A number with an exponent (still to be scanned, at `end`) or with very many digits.
+    #[cold]
+    fn large_number(&self, at: usize, mut kind: Kind, mut end: usize) -> Result<(Kind, usize), Malformed> {
+        if matches!(self.byte(end), b'e' | b'E') {
+            let exponent = end + 1 + usize::from(matches!(self.byte(end + 1), b'+' | b'-'));
+            end = self.digits(exponent);
+            if end == exponent {
+                return Err(Malformed { at: end, fault: Fault::Number });
+            }
+            kind = Kind::Float;
+        }
+        let finite = std::str::from_utf8(&self.bytes[at..end])
+            .is_ok_and(|text| text.parse().is_ok_and(|float: f64| float.is_finite()));
+        if finite { Ok((kind, end)) } else { Err(Malformed { at, fault: Fault::Range }) }
+    }
+
+    /// The end of the run of digits at `at`.
+    #[inline(always)]
+    fn digits(&self, mut at: usize) -> usize {
+        loop {
+            let word = self.word(at) ^ (u64::from(b'0') * ONES);
+            let others = (word.wrapping_add((0x80 - 10) * ONES) | word) & HIGH;
+            if others != 0 {
+                return at + others.trailing_zeros() as usize / 8;
+            }
+            at += 8;
+        }
+    }
+
+    #[inline]
+    fn literal(&self, at: usize) -> Result<(Kind, usize), Malformed> {
+        let rest = &self.bytes[at.min(self.bytes.len())..];
+        match rest {
+            [b't', b'r', b'u', b'e', ..] => Ok((Kind::True, at + 4)),
+            [b'n', b'u', b'l', b'l', ..] => Ok((Kind::Null, at + 4)),
+            [b'f', b'a', b'l', b's', b'e', ..] => Ok((Kind::False, at + 5)),
+            _ => Err(self.expected(at, "a value")),
+        }
+    }
+
+    /// An array or object, without recursion: one bit a level tells which of the two is open.
+    fn container(&mut self, at: usize) -> Result<(Kind, usize), Malformed> {
+        const { assert!(MAX_DEPTH <= u128::BITS) }
+        let kind = if self.byte(at) == b'{' { Kind::Map } else { Kind::Array };
+        let (mut open_maps, mut depth, mut here) = (0u128, 0, at);
+        loop {
+            match self.byte(here) {
+                opening @ (b'{' | b'[') => {
+                    depth += 1;
+                    if depth > MAX_DEPTH {
+                        return Err(Malformed { at: here, fault: Fault::Depth });
+                    }
+                    let map = opening == b'{';
+                    open_maps = open_maps << 1 | u128::from(map);
+                    here = self.blanks(here + 1);
+                    if self.byte(here) != if map { b'}' } else { b']' } {
+                        here = if map { self.key(here)?.2 } else { here };
+                        continue;
+                    }
+                }
+                b'"' => here = self.string(here)?.1,
+                b'-' | b'0'..=b'9' => here = self.number(here)?.1,
+                _ => here = self.literal(here)?.1,
+            }
+            // After a value, or at the closing bracket of an empty container.
+            loop {
+                let map = open_maps & 1 == 1;
+                here = self.blanks(here);
+                match self.byte(here) {
+                    b',' => {
+                        here = self.blanks(here + 1);
+                        here = if map { self.key(here)?.2 } else { here };
+                        break;
+                    }
+                    closing if closing == if map { b'}' } else { b']' } => {
+                        here += 1;
+                        depth -= 1;
+                        open_maps >>= 1;
+                        if depth == 0 {
+                            return Ok((kind, here));
+                        }
+                    }
+                    _ => return Err(self.expected(here, if map { "',' or '}'" } else { "',' or ']'" })),
+                }
+            }
+        }
+    }
+
+    /// The escape whose backslash is at `at`: where it ends.
+    #[cold]
+    fn escape(&self, at: usize) -> Result<usize, Malformed> {
+        match self.byte(at + 1) {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(at + 2),
+            b'u' => match hex(self.bytes, at + 2).ok_or(Malformed { at, fault: Fault::Escape })? {
+                0xd800..=0xdbff => match (self.byte(at + 6), self.byte(at + 7), hex(self.bytes, at + 8)) {
+                    (b'\\', b'u', Some(0xdc00..=0xdfff)) => Ok(at + 12),
+                    _ => Err(Malformed { at, fault: Fault::Surrogate }),
+                },
+                0xdc00..=0xdfff => Err(Malformed { at, fault: Fault::Surrogate }),
+                _ => Ok(at + 6),
+            },
+            _ if at + 1 >= self.bytes.len() => Err(Malformed { at: self.bytes.len(), fault: Fault::Ends }),
+            _ => Err(Malformed { at, fault: Fault::Escape }),
+        }
+    }
+
+    /// Eight bytes from `at`, the first in the lowest place; zeros beyond the end.
+    #[inline(always)]
+    fn word(&self, at: usize) -> u64 {
+        match self.bytes.get(at..).and_then(<[u8]>::first_chunk) {
+            Some(bytes) => u64::from_le_bytes(*bytes),
+            None => self.last_word(at),
+        }
+    }
+
+    #[inline(always)]
+    fn last_word(&self, at: usize) -> u64 {
+        let left = self.bytes.len().saturating_sub(at);
+        match self.bytes.last_chunk() {
+            Some(_) if left == 0 => 0,
+            Some(bytes) => u64::from_le_bytes(*bytes) >> (64 - 8 * left),
+            None => (0..left).fold(0, |word, i| word | u64::from(self.bytes[at + i]) << (8 * i)),
+        }
+    }
+}
+
+/// Marks the bytes of `word` that equal `byte`; only the lowest mark is reliable.
+#[inline(always)]
+fn equal_to(word: u64, byte: u8) -> u64 {
+    let difference = word ^ (u64::from(byte) * ONES);
+    difference.wrapping_sub(ONES) & !difference & HIGH
+}
+
+/// Marks the bytes of `word` below 0x20; only the lowest mark is reliable.
+#[inline(always)]
+fn below_blank(word: u64) -> u64 {
+    word.wrapping_sub(0x20 * ONES) & !word & HIGH
+}
+
+/// The number that four hexadecimal digits at `at` spell.
+fn hex(bytes: &[u8], at: usize) -> Option<u32> {
+    let digits = bytes.get(at..at + 4)?;
+    digits.iter().try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)?))
+}
+
+/// Resolves the escapes of a string's content, which the scanner has accepted.
+pub(crate) fn unescape<'a>(content: &str, arena: &'a Bump) -> &'a str {
+    let mut text = ArenaString::with_capacity_in(content.len(), arena);
+    let mut rest = content;
+    while let Some((before, escape)) = rest.split_once('\\') {
+        text.push_str(before);
+        let (point, len) = match escape.as_bytes() {
+            [b'u', ..] => code_point(escape.as_bytes()),
+            [b'b', ..] => (0x08, 1),
+            [b'f', ..] => (0x0c, 1),
+            [b'n', ..] => (0x0a, 1),
+            [b'r', ..] => (0x0d, 1),
+            [b't', ..] => (0x09, 1),
+            [itself, ..] => (u32::from(*itself), 1),
+            [] => break,
+        };
+        text.push(char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER));
+        rest = &escape[len..];
+    }
+    text.push_str(rest);
+    text.into_bump_str()
+}
+
+/// The code point that `uXXXX`, or `uXXXX\uXXXX` for a surrogate pair, spells, and how many bytes that takes.
+fn code_point(escape: &[u8]) -> (u32, usize) {
+    match (hex(escape, 1), hex(escape, 7)) {
+        (Some(high @ 0xd800..=0xdbff), Some(low)) => (0x1_0000 + ((high & 0x3ff) << 10 | low & 0x3ff), 11),
+        (point, _) => (point.unwrap_or_default(), 5),
+    }
+}
+
+/// The content of a string, quotes and all, as text.
+#[inline]
+pub(crate) fn string<'a>(kind: Kind, quoted: &'a str, arena: &'a Bump) -> &'a str {
+    let content = &quoted[1..quoted.len() - 1];
+    if kind == Kind::Escaped { unescape(content, arena) } else { content }
+}
+
+/// The value of a stretch of text that the scanner has accepted as one value of `kind`. Only arrays and maps and escaped
+/// strings take room in `arena`.
+#[inline]
+pub(crate) fn value<'a>(kind: Kind, text: &'a str, arena: &'a Bump) -> Value<'a> {
+    match kind {
+        Kind::Missing => Value::Missing,
+        Kind::Null => Value::Null,
+        Kind::False => Value::Bool(false),
+        Kind::True => Value::Bool(true),
+        Kind::Int => number::int(text),
+        Kind::Float => Value::Float(number::float(text)),
+        Kind::Str | Kind::Escaped => Value::Str(string(kind, text, arena)),
+        Kind::Array | Kind::Map => nested(&mut Scanner::new(text.as_bytes()), 0, text, arena).0,
+    }
+}
+
+/// The array or map that begins at `at`, and where it ends. Recursion is bounded by [`MAX_DEPTH`].
+fn nested<'a>(scanner: &mut Scanner<'a>, at: usize, text: &'a str, arena: &'a Bump) -> (Value<'a>, usize) {
+    let map = scanner.byte(at) == b'{';
+    let mut items = ArenaVec::new_in(arena);
+    let mut entries = ArenaVec::new_in(arena);
+    let mut here = scanner.blanks(at + 1);
+    while !matches!(scanner.byte(here), b']' | b'}') {
+        let mut key = "";
+        if map {
+            let Ok((kind, end, value_at)) = scanner.key(here) else { break };
+            key = string(kind, &text[here..end], arena);
+            here = value_at;
+        }
+        let (element, end) = if matches!(scanner.byte(here), b'[' | b'{') {
+            nested(scanner, here, text, arena)
+        } else {
+            let Ok((kind, start, end)) = scanner.value(here) else { break };
+            (value(kind, &text[start..end], arena), end)
+        };
+        if map {
+            entries.push((key, element))
+        } else {
+            items.push(element)
+        }
+        here = scanner.blanks(end);
+        if scanner.byte(here) == b',' {
+            here = scanner.blanks(here + 1);
+        }
+    }
+    if map {
+        last_wins(&mut entries, |(key, _)| key, arena);
+        (Value::Map(entries.into_bump_slice()), here + 1)
+    } else {
+        (Value::Array(items.into_bump_slice()), here + 1)
+    }
+}
+
+/// Resolves repeated keys: the last value wins and takes the place of the first.
+pub(crate) fn last_wins<'a, T: Copy>(entries: &mut ArenaVec<'a, T>, key: impl Fn(&T) -> &str, arena: &'a Bump) {
+    /// Up to so many, comparing all pairs is cheaper than sorting.
+    const FEW: usize = 12;
+    let repeated = if entries.len() <= FEW {
+        (1..entries.len()).any(|i| entries[..i].iter().any(|earlier| key(earlier) == key(&entries[i])))
+    } else {
+        true
+    };
+    if !repeated {
+        return;
+    }
+    let mut order = ArenaVec::from_iter_in(0..entries.len(), arena);
+    order.sort_unstable_by(|&a, &b| key(&entries[a]).cmp(key(&entries[b])).then(a.cmp(&b)));
+    let mut keep = ArenaVec::from_iter_in(entries.iter().map(|_| true), arena);
+    let mut first = 0;
+    for (i, &at) in order.iter().enumerate().skip(1) {
+        if key(&entries[order[first]]) == key(&entries[at]) {
+            keep[at] = false;
+            entries[order[first]] = entries[at];
+        } else {
+            first = i;
+        }
+    }
+    let mut index = 0..;
+    entries.retain(|_| index.next().is_some_and(|i: usize| keep[i]));
+}

@@ -1,0 +1,99 @@
+//! What a stream puts out: one line for each event that passed all its operators, sent to each of its targets.
+//!
+//! The line is written once; the descriptors of several targets share its bytes.
+
+use crate::check::program::{self, Topic};
+use crate::encode::{self, Encoder};
+use crate::engine::Totals;
+use crate::expr::compile::{Compiler, Schema};
+use crate::expr::{Context, Expr};
+use crate::slot::{Key, Output, Outputs, Span, TargetIndex};
+use crate::time;
+use crate::value::Value;
+
+#[derive(Debug)]
+pub(crate) struct Publish {
+    encoder: Encoder,
+    /// Empty: one output that only goes to standard output.
+    addresses: Vec<Address>,
+}
+
+/// Where `.to` sends an output.
+#[derive(Debug)]
+struct Address {
+    target: TargetIndex,
+    /// The topic, where it depends on the output.
+    topic: Option<Expr>,
+    /// `key:`; without it, outputs have their record's key.
+    key: Option<Expr>,
+}
+
+impl Publish {
+    pub(crate) fn compile(
+        output: &program::Output,
+        targets: &[program::Target],
+        compiler: &mut Compiler,
+        schema: &Schema,
+        projected: bool,
+    ) -> Self {
+        compiler.keep_fields |= matches!(schema, Schema::Record);
+        let addresses = output.targets.iter().map(|&target| Address {
+            target: target as TargetIndex,
+            topic: match &targets[target].topic {
+                Topic::Fixed(_) => None,
+                Topic::Computed(topic) => Some(compiler.expr(topic, schema)),
+            },
+            key: targets[target].key.as_ref().map(|key| compiler.expr(key, schema)),
+        });
+        Publish { addresses: addresses.collect(), encoder: Encoder::new(&output.event_type, schema, projected) }
+    }
+
+    #[inline]
+    pub(crate) fn put<'a>(
+        &'a self,
+        cx: &Context<'a>,
+        times: &mut time::Writer,
+        outputs: &mut Outputs,
+        totals: &mut Totals,
+    ) {
+        let mark = outputs.mark();
+        self.encoder.write(cx, times, outputs.buffer());
+        let value = outputs.span_from(mark);
+        if self.addresses.is_empty() {
+            outputs.push(Output { target: None, topic: None, key: Key::Input, value });
+            totals.outputs += 1;
+        }
+        for address in &self.addresses {
+            let topic = match &address.topic {
+                None => None,
+                Some(topic) => match topic.eval(cx) {
+                    Value::Str(name) if !name.is_empty() => Some(append(name.as_bytes(), outputs)),
+                    _ => {
+                        totals.topicless += 1;
+                        continue;
+                    }
+                },
+            };
+            let key = match &address.key {
+                None => Key::Input,
+                Some(key) => match key.eval(cx) {
+                    Value::Missing | Value::Null => Key::None,
+                    Value::Str(text) => Key::Own(append(text.as_bytes(), outputs)),
+                    other => {
+                        let mark = outputs.mark();
+                        encode::write_value(other, times, outputs.buffer());
+                        Key::Own(outputs.span_from(mark))
+                    }
+                },
+            };
+            outputs.push(Output { target: Some(address.target), topic, key, value });
+            totals.outputs += 1;
+        }
+    }
+}
+
+fn append(bytes: &[u8], outputs: &mut Outputs) -> Span {
+    let mark = outputs.mark();
+    outputs.buffer().extend_from_slice(bytes);
+    outputs.span_from(mark)
+}

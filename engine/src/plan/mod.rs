@@ -1,0 +1,150 @@
+//! A checked program as what runs: which topics to read, which fields become columns, and for every type of event the
+//! chains of operators that it goes through.
+//!
+//! A [`Chain`] is one path from a record to one stream: the stream's operators, what it puts out, and the chains that it
+//! feeds, in order of declaration. A stream that is reached on two paths (by `merge`, or through two streams) has two
+//! chains, each compiled for the fields that its events have there; they share the stream's state. An event runs through a
+//! chain and everything that it feeds before the next chain begins, so a record's outputs come depth first.
+//!
+//! Limits: see [`PlanError`].
+
+mod build;
+
+use std::fmt;
+
+use crate::check::program::{Connector, OffsetReset, Program, Property};
+use crate::decode::Names;
+use crate::operators::publish::Publish;
+use crate::operators::{Operator, StateCounts};
+
+/// The most paths from a record to a stream.
+pub const MAX_CHAINS: usize = 10_000;
+/// The most fields that expressions may read or compute.
+pub const MAX_FIELDS: usize = 60_000;
+/// The most `.to` of one program.
+pub const MAX_TARGETS: usize = 60_000;
+
+/// What an engine runs. Immutable; lanes may share it.
+#[derive(Debug)]
+pub struct Plan {
+    connectors: Vec<Connector>,
+    sources: Vec<Source>,
+    targets: Vec<Target>,
+    /// The fields that have columns.
+    pub(crate) columns: Names,
+    /// Whether records are needed with all their fields.
+    pub(crate) keep_fields: bool,
+    /// The types that some stream reads.
+    pub(crate) types: Names,
+    /// The chains that begin with a record, in the order in which they run.
+    pub(crate) roots: Vec<Chain>,
+    /// By origin ([`Plan::origin`]), then by type: indices into `roots`.
+    pub(crate) routes: Vec<Vec<Vec<u32>>>,
+    pub(crate) registers: usize,
+    pub(crate) parameters: usize,
+    pub(crate) states: StateCounts,
+}
+
+/// A topic, or a file, to read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// Index into [`Plan::connectors`].
+    pub connector: usize,
+    /// The topic, or the file's path.
+    pub topic: String,
+    /// The type of a record that names none, if exactly one `.from` reads the topic.
+    pub event_type: Option<String>,
+    /// Where to begin without a committed offset.
+    pub auto_offset_reset: OffsetReset,
+    /// The consumer group, if the program names one.
+    pub group_id: Option<String>,
+    /// Properties of librdkafka that are given in a `.from`.
+    pub properties: Vec<Property>,
+    /// The `.from` of the program that read the topic: indices into [`Program::sources`].
+    pub declared: Vec<usize>,
+}
+
+/// A `.to`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// Index into [`Plan::connectors`].
+    pub connector: usize,
+    /// The topic, or the file's path; `None` if every output names its own.
+    pub topic: Option<String>,
+    /// Properties of librdkafka that are given in the `.to`.
+    pub properties: Vec<Property>,
+}
+
+/// One path to one stream.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pub(crate) operators: Vec<Operator>,
+    pub(crate) publish: Option<Publish>,
+    pub(crate) feeds: Vec<Chain>,
+}
+
+/// Why a checked program cannot be planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlanError {
+    /// Merges of merges multiply the paths beyond [`MAX_CHAINS`].
+    Chains {
+        /// The stream at which the limit was reached.
+        stream: String,
+    },
+    /// More than [`MAX_FIELDS`] fields.
+    Fields(usize),
+    /// More than [`MAX_TARGETS`] `.to`.
+    Targets(usize),
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PlanError::Chains { stream } => write!(
+                f,
+                "stream {stream} is reached on too many paths: a program may have {MAX_CHAINS} of them; merge fewer streams"
+            ),
+            PlanError::Fields(count) => {
+                write!(f, "the program reads and computes {count} fields: at most {MAX_FIELDS} are possible")
+            }
+            PlanError::Targets(count) => write!(f, "the program has {count} .to: at most {MAX_TARGETS} are possible"),
+        }
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+impl Plan {
+    /// Compiles a checked program.
+    ///
+    /// # Errors
+    /// If it exceeds one of the limits that [`PlanError`] names.
+    pub fn compile(program: &Program) -> Result<Plan, PlanError> {
+        build::plan(program)
+    }
+
+    /// The program's connectors.
+    pub fn connectors(&self) -> &[Connector] {
+        &self.connectors
+    }
+
+    /// The topics to read, one for each topic of a connector.
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// The places to write to, one for each `.to`.
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// The names of the fields that are decoded, in no particular order; others are only validated.
+    pub fn decoded_fields(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter()
+    }
+
+    /// The index into `routes` for records of a source, or for those of a file, which come from none.
+    pub(crate) fn origin(&self, source: Option<u16>) -> usize {
+        source.map_or(0, |source| usize::from(source) + 1)
+    }
+}
