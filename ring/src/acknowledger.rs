@@ -1,14 +1,14 @@
 //! The prefix that nobody needs any more: sent, and confirmed by whoever received it.
 
-use crate::cursor::{Party, Prefix};
+use crate::cursor::{Cursor, Party, Word};
 use crate::site::Site;
-use crate::sync::{Arc, Ordering, order};
+use crate::sync::{Arc, Ordering, order, taken};
 use crate::wait::WaitStrategy;
 use std::marker::PhantomData;
 
 /// Advances the acknowledged prefix, the producer's second gate. Held beside the last stage, by the same thread.
 pub struct Acknowledger<W: WaitStrategy> {
-    pub(crate) prefix: Arc<Prefix>,
+    pub(crate) prefix: Arc<Cursor>,
     pub(crate) last: Arc<Party>,
     pub(crate) producer: Arc<Party>,
     pub(crate) position: u64,
@@ -22,12 +22,12 @@ impl<W: WaitStrategy> Acknowledger<W> {
     pub fn acknowledge(&mut self, up_to: u64) {
         debug_assert!(up_to >= self.position, "acknowledged {} before, now {up_to}", self.position);
         debug_assert!(
-            up_to <= self.last.load(Ordering::Relaxed).count(),
+            up_to <= self.last.cursor.load(Ordering::Relaxed).count(),
             "acknowledged {up_to}, which was not released"
         );
         if up_to != self.position {
             self.position = up_to;
-            self.prefix.store(up_to, order(Site::Acknowledge, Ordering::Release));
+            self.prefix.store(Word::open(up_to), order(Site::Acknowledge, Ordering::Release));
             self.producer.bell.ring::<W>(Site::SignalAcknowledged);
         }
     }
@@ -36,5 +36,17 @@ impl<W: WaitStrategy> Acknowledger<W> {
     #[inline]
     pub fn position(&self) -> u64 {
         self.position
+    }
+}
+
+impl<W: WaitStrategy> Drop for Acknowledger<W> {
+    /// Slots that were released and will never be acknowledged are a party's early end too: the producer may be waiting
+    /// for them after the last stage has closed.
+    fn drop(&mut self) {
+        let released = self.last.cursor.load(Ordering::Relaxed).count();
+        if self.position < released && taken(Site::PoisonOnAbandon) {
+            self.prefix.store(Word::open(self.position).poison(), Ordering::Relaxed);
+            self.producer.bell.ring::<W>(Site::SignalAcknowledged);
+        }
     }
 }

@@ -8,7 +8,7 @@
 //! Both ends live in the word that the follower reads anyway. A close therefore arrives with the last count, and there
 //! is no flag that could overtake it or be overtaken. A lane that moves a billion slots a second counts for 146 years.
 
-use crate::sync::{Arc, AtomicU64, CachePadded, Ordering};
+use crate::sync::{AtomicU64, CachePadded, Ordering};
 use crate::wait::Bell;
 
 const CLOSED: u64 = 1 << 63;
@@ -52,33 +52,35 @@ impl Word {
     }
 }
 
-/// What a party shares with the others. Cursor and bell lie on cache lines of their own: the cursor is written once a
-/// batch by its party, the bell is read once a batch by others and written only around a sleep.
-pub(crate) struct Party {
-    cursor: CachePadded<AtomicU64>,
-    pub(crate) bell: CachePadded<Bell>,
-}
+/// A [`Word`] that its owner alone moves and others follow.
+pub(crate) struct Cursor(CachePadded<AtomicU64>);
 
-impl Party {
-    pub(crate) fn new(bell: Bell) -> Arc<Party> {
-        Arc::new(Party { cursor: CachePadded::new(AtomicU64::new(0)), bell: CachePadded::new(bell) })
+impl Cursor {
+    pub(crate) fn new() -> Cursor {
+        Cursor(CachePadded::new(AtomicU64::new(0)))
     }
 
     #[inline]
     pub(crate) fn load(&self, ordering: Ordering) -> Word {
-        Word(self.cursor.load(ordering))
+        Word(self.0.load(ordering))
     }
 
-    /// Called by the party's own handle only, so a plain store is enough.
+    /// There is one writer, so a plain store is enough.
     #[inline]
     pub(crate) fn store(&self, word: Word, ordering: Ordering) {
-        self.cursor.store(word.0, ordering);
+        self.0.store(word.0, ordering);
     }
 }
 
-/// The acknowledged prefix: a count that guards no slot, on a cache line of its own.
-pub(crate) type Prefix = CachePadded<AtomicU64>;
+/// What a party shares with the others. Cursor and bell lie on cache lines of their own: the cursor is written once a
+/// batch by its party, the bell is read once a batch by others and written only around a sleep.
+pub(crate) struct Party {
+    pub(crate) cursor: Cursor,
+    pub(crate) bell: CachePadded<Bell>,
+}
 
-pub(crate) fn new_prefix() -> Arc<Prefix> {
-    Arc::new(CachePadded::new(AtomicU64::new(0)))
+impl Party {
+    pub(crate) fn new(bell: Bell) -> Party {
+        Party { cursor: Cursor::new(), bell: CachePadded::new(bell) }
+    }
 }

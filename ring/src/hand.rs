@@ -83,7 +83,7 @@ impl<T, W: WaitStrategy> Hand<T, W> {
     /// A look at the cursor that this party follows. A hint, not a permission: only `limit` lets slots be touched.
     #[inline]
     pub(crate) fn peek(&self) -> Word {
-        self.ahead.load(Ordering::Relaxed)
+        self.ahead.cursor.load(Ordering::Relaxed)
     }
 
     /// Whether the party that this one follows leaves room to claim.
@@ -105,7 +105,7 @@ impl<T, W: WaitStrategy> Hand<T, W> {
             return Err(end);
         }
         if self.seen.count() + self.lead == self.position {
-            self.seen = self.ahead.load(order(site, Ordering::Acquire));
+            self.seen = self.ahead.cursor.load(order(site, Ordering::Acquire));
             if self.seen.poisoned() {
                 return Err(self.catch_poison());
             }
@@ -149,7 +149,7 @@ impl<T, W: WaitStrategy> Hand<T, W> {
         }
         self.position += exact(Site::Count, count as u64);
         self.idle_steps = 0;
-        self.own.store(Word::open(self.position), order(site, Ordering::Release));
+        self.own.cursor.store(Word::open(self.position), order(site, Ordering::Release));
         self.behind.bell.ring::<W>(Site::Signal);
     }
 
@@ -157,7 +157,7 @@ impl<T, W: WaitStrategy> Hand<T, W> {
     pub(crate) fn close(&mut self) {
         if self.ended.is_none() {
             self.ended = Some(Blocked::Closed);
-            self.own.store(Word::open(self.position).close(), order(Site::Close, Ordering::Release));
+            self.own.cursor.store(Word::open(self.position).close(), order(Site::Close, Ordering::Release));
             self.behind.bell.ring::<W>(Site::Signal);
         }
     }
@@ -170,7 +170,7 @@ impl<T, W: WaitStrategy> Hand<T, W> {
         let word = Word::open(exact(Site::PoisonCount, self.position));
         let word = if self.ended == Some(Blocked::Closed) { word.close() } else { word };
         self.ended = Some(Blocked::Poisoned);
-        self.own.store(word.poison(), Ordering::Relaxed);
+        self.own.cursor.store(word.poison(), Ordering::Relaxed);
         self.behind.bell.ring::<W>(Site::Signal);
     }
 

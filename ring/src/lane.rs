@@ -1,7 +1,7 @@
 //! Puts a lane together: the slots, a cursor for each party, and who follows whom.
 
 use crate::acknowledger::Acknowledger;
-use crate::cursor::{COUNT, Party, Prefix, new_prefix};
+use crate::cursor::{COUNT, Cursor, Party};
 use crate::hand::Hand;
 use crate::monitor::Monitor;
 use crate::producer::Producer;
@@ -37,11 +37,11 @@ pub fn lane<T, W: WaitStrategy, const STAGES: usize>(
     assert!(config.in_flight > 0, "a lane without a slot in flight cannot move");
 
     let slots = Arc::new(Slots::new(config.slots, make));
-    let prefix: Arc<Prefix> = new_prefix();
+    let prefix = Arc::new(Cursor::new());
     let (parties, parkers): (Vec<Arc<Party>>, Vec<Parker>) = (0..=STAGES)
         .map(|_| {
             let (bell, parker) = Bell::new();
-            (Party::new(bell), parker)
+            (Arc::new(Party::new(bell)), parker)
         })
         .unzip();
     let mut parkers = parkers.into_iter();

@@ -1,13 +1,14 @@
 //! The lane: one ring of preallocated slots, one party that fills them, and a chain of parties that enrich them in place.
 //!
 //! ```text
-//!        ┌────────────────────── slots come home ◀──────────────────────┐
-//!        ▼                                                              │
-//!    producer ── p ──▶ stage 1 ── e ──▶  …  ──▶ last stage ── s ────────┤
-//!        ▲                                           ┊                  │
-//!        └───────── a ◀──── acknowledger ◀───────────┘ (same thread)    │
-//!                                                                       ┘
-//!    p, e, s: how many slots each party has let go of, its cursor     a: how many are acknowledged
+//!        ┌─────────────────────── slots come home ────────────────────────┐
+//!        ▼                                                                │
+//!    producer ──── p ──▶ stage 1 ──── e ──▶  …  ──▶ last stage ──── s ────┘
+//!        ▲                                              ┊ same thread
+//!        └──────────────────── a ────────────────── acknowledger
+//!
+//!    p, e, s   how many slots each party has let go of: its cursor
+//!    a         how many slots, from the first on, are acknowledged
 //! ```
 //!
 //! # Protocol
@@ -23,7 +24,8 @@
 //! 4. **Ends** travel in the cursor word. [`close`](Producer::close) is the last publish; each stage passes it on after
 //!    its last slot. Poison is passed on at once and lets no slot go; it follows the chain all the way round.
 //! 5. **Explicit**: only [`publish`](Batch::publish) and [`release`](Batch::release) let slots go. A dropped batch does
-//!    nothing; a dropped handle whose lane has not ended poisons it. So a panic stops the lane and loses nothing.
+//!    nothing; a dropped handle whose lane has not ended poisons it, and so does an acknowledger dropped with released
+//!    slots unacknowledged. So a panic stops the lane and loses nothing.
 //! 6. **Idling** belongs to the caller's loop: claims never wait, [`wait`](Stage::wait) takes one idle step, and what a
 //!    sleeping party waits for may include things outside of the lane.
 //!

@@ -1,6 +1,6 @@
 //! A view of a lane from outside: how far each party is.
 
-use crate::cursor::{Party, Prefix, Word};
+use crate::cursor::{Cursor, Party, Word};
 use crate::site::Site;
 use crate::sync::{Arc, Ordering, order};
 
@@ -9,7 +9,7 @@ use crate::sync::{Arc, Ordering, order};
 pub struct Monitor {
     /// The producer, then the stages in order.
     pub(crate) parties: Arc<[Arc<Party>]>,
-    pub(crate) prefix: Arc<Prefix>,
+    pub(crate) prefix: Arc<Cursor>,
     pub(crate) slots: usize,
 }
 
@@ -27,7 +27,7 @@ pub struct Positions {
 impl Monitor {
     /// All counts. They are read from the last party to the first, so each is at least what its follower had seen.
     pub fn positions(&self) -> Positions {
-        let acknowledged = self.prefix.load(order(Site::Survey, Ordering::Acquire));
+        let acknowledged = self.prefix.load(order(Site::Survey, Ordering::Acquire)).count();
         let mut counts: Vec<u64> = self.survey().map(Word::count).collect();
         counts.reverse();
         let published = counts.remove(0);
@@ -36,8 +36,8 @@ impl Monitor {
 
     /// Slots published and not yet released by the last stage; between 0 and [`slots`](Self::slots).
     pub fn occupancy(&self) -> u64 {
-        let sent = self.last().load(order(Site::Survey, Ordering::Acquire)).count();
-        let published = self.parties[0].load(Ordering::Relaxed).count();
+        let sent = self.last().cursor.load(order(Site::Survey, Ordering::Acquire)).count();
+        let published = self.parties[0].cursor.load(Ordering::Relaxed).count();
         (published - sent).min(self.slots as u64)
     }
 
@@ -48,17 +48,17 @@ impl Monitor {
 
     /// Whether any party is poisoned.
     pub fn poisoned(&self) -> bool {
-        self.survey().any(Word::poisoned)
+        self.prefix.load(Ordering::Relaxed).poisoned() || self.survey().any(Word::poisoned)
     }
 
     /// Whether the last stage has closed: everything published was released. Acknowledgements may be outstanding.
     pub fn closed(&self) -> bool {
-        self.last().load(Ordering::Relaxed).closed()
+        self.last().cursor.load(Ordering::Relaxed).closed()
     }
 
     /// The cursors from the last to the first.
     fn survey(&self) -> impl Iterator<Item = Word> {
-        self.parties.iter().rev().map(|party| party.load(order(Site::Survey, Ordering::Acquire)))
+        self.parties.iter().rev().map(|party| party.cursor.load(order(Site::Survey, Ordering::Acquire)))
     }
 
     fn last(&self) -> &Party {

@@ -1,6 +1,6 @@
 //! The first party of a lane: it claims free slots, fills and publishes them, and is held back by two gates.
 
-use crate::cursor::Prefix;
+use crate::cursor::Cursor;
 use crate::hand::{Batch, Blocked, Hand};
 use crate::site::Site;
 use crate::sync::{Arc, Ordering, order, taken};
@@ -12,7 +12,7 @@ use std::time::Instant;
 /// overwritten; at most `in_flight` published beyond the acknowledged prefix, so that what awaits acknowledgement is bounded.
 pub struct Producer<T, W: WaitStrategy> {
     pub(crate) hand: Hand<T, W>,
-    pub(crate) prefix: Arc<Prefix>,
+    pub(crate) prefix: Arc<Cursor>,
     /// The acknowledged prefix when it was last looked at; it may have grown since.
     pub(crate) seen_acknowledged: u64,
     pub(crate) in_flight: u64,
@@ -52,7 +52,7 @@ impl<T, W: WaitStrategy> Producer<T, W> {
     /// How many slots, from the first on without a gap, are acknowledged. What the acknowledger did before is visible.
     #[inline]
     pub fn acknowledged(&self) -> u64 {
-        self.prefix.load(order(Site::ObserveAcknowledged, Ordering::Acquire))
+        self.prefix.load(order(Site::ObserveAcknowledged, Ordering::Acquire)).count()
     }
 
     /// Whether everything published is acknowledged.
@@ -73,7 +73,7 @@ impl<T, W: WaitStrategy> Producer<T, W> {
     /// which claims nothing and would not notice.
     #[inline]
     pub fn poisoned(&self) -> bool {
-        self.hand.poisoned()
+        self.hand.poisoned() || self.prefix.load(Ordering::Relaxed).poisoned()
     }
 
     /// Takes one idle step, after a claim brought [`Blocked::NotYet`] or there was nothing to publish. A party that

@@ -64,6 +64,8 @@ sites! {
     PoisonPropagates,
     /// A handle dropped before its lane has ended poisons it.
     PoisonOnDrop,
+    /// An acknowledger dropped while released slots are unacknowledged poisons its lane.
+    PoisonOnAbandon,
     /// Drained means acknowledged, not merely sent.
     Drained,
 }

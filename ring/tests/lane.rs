@@ -195,6 +195,22 @@ fn a_handle_dropped_before_its_end_poisons() {
 }
 
 #[test]
+fn an_acknowledger_dropped_with_slots_unacknowledged_poisons() {
+    for acknowledged in [1, 2] {
+        let (mut producer, [mut stage], mut acknowledger, monitor) = of::<1>(4, 100);
+        publish(&mut producer, &[1, 2]);
+        producer.close();
+        assert_eq!(take(&mut stage, 4), Ok(vec![1, 2]));
+        assert_eq!(take(&mut stage, 4), Err(Blocked::Closed));
+        acknowledger.acknowledge(acknowledged);
+        drop(acknowledger);
+        let outcome = producer.wait_drained(Instant::now() + Duration::from_secs(3600), || {});
+        assert_eq!(outcome, if acknowledged == 2 { Ok(()) } else { Err(Undrained::Poisoned) });
+        assert_eq!((monitor.poisoned(), producer.acknowledged()), (acknowledged == 1, acknowledged));
+    }
+}
+
+#[test]
 fn draining_waits_for_acknowledgement_and_serves_meanwhile() {
     let far = Instant::now() + Duration::from_secs(3600);
     let (mut producer, [mut stage], mut acknowledger, _) = of::<1>(4, 100);

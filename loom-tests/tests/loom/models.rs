@@ -326,6 +326,25 @@ fn drained_means_acknowledged_and_shows_what_came_before() {
 }
 
 #[test]
+fn an_acknowledger_that_gives_up_ends_the_wait_for_it() {
+    check(|| {
+        let (producer, [mut stage], acknowledger, _) = of::<1>(1, ANY);
+        let filling = thread::spawn(move || {
+            let mut producer = fill(producer, 1, 1);
+            let far = Instant::now() + Duration::from_secs(3600);
+            assert_eq!(producer.wait_drained(far, || {}), Err(Undrained::Poisoned));
+            producer
+        });
+        let reading = thread::spawn(move || {
+            work(&mut stage, 1, 1, expect_number);
+            drop(acknowledger);
+            stage
+        });
+        let _handles = (filling.join().unwrap(), reading.join().unwrap());
+    });
+}
+
+#[test]
 fn a_monitor_sees_no_count_overtake_the_one_it_follows() {
     check(|| {
         let (producer, [mut stage], mut acknowledger, monitor) = of::<1>(2, ANY);

@@ -16,6 +16,7 @@ fn models_that_need(site: Site) -> &'static [&'static str] {
         Site::Acknowledge | Site::ObserveAcknowledged | Site::Drained => {
             &["drained_means_acknowledged_and_shows_what_came_before"]
         }
+        Site::PoisonOnAbandon => &["an_acknowledger_that_gives_up_ends_the_wait_for_it"],
         Site::InFlightGate => &["the_producer_stays_within_reach_of_the_acknowledged_prefix"],
         Site::Survey => &["a_monitor_sees_no_count_overtake_the_one_it_follows"],
         Site::AnnounceFence | Site::SignalFence | Site::Recheck => {
