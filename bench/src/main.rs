@@ -1,2 +1,49 @@
-//! kolo
-fn main() {}
+//! `kolo-bench`: kolo beside the best that it could be, on the same broker and the same topic, in one run.
+//!
+//! - `pipeline` measures whole programs, Kafka to Kafka, against a bare librdkafka relay.
+//! - `relay` is that relay, as a program of its own so that its processor time is a process's.
+//!
+//! Exit codes: 0 measured and everything verified, 1 not so, 2 usage.
+
+mod broker;
+mod child;
+mod pipeline;
+mod relay;
+mod report;
+mod summary;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An error is one line for a person: what was done, to what, and why it failed.
+type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+#[derive(Debug, Parser)]
+#[command(name = "kolo-bench", version, about = "Measures kolo beside a bare librdkafka relay")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure programs, Kafka to Kafka, against the relay; verify every output by value
+    Pipeline(pipeline::Options),
+    /// Run the relay alone: copy the ticks above 50 from one topic to another, then end
+    Relay(relay::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Pipeline(options) => pipeline::run(&options),
+        Command::Relay(options) => relay::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kolo-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -96,14 +96,14 @@ impl Scenario {
                 quarters(out, 80 + i % 30 * 2);
             }
             Scenario::Orders => {
-                let k = i / 2;
+                let (k, is_order) = (i / 2, i.is_multiple_of(2));
                 text(out, r#"{"event_type": ""#);
-                text(out, if i % 2 == 0 { "Order" } else { "Payment" });
+                text(out, if is_order { "Order" } else { "Payment" });
                 text(out, r#"", "ts": "#);
                 int(out, BASE_MS + i);
                 text(out, r#", "order_id": "#);
                 int(out, k);
-                if i % 2 == 0 {
+                if is_order {
                     text(out, r#", "user": "u"#);
                     int(out, k % 10_000);
                     text(out, r#"", "amount": "#);
@@ -364,7 +364,7 @@ fn rfc3339(out: &mut Vec<u8>, ms: u64) {
     padded(out, ms / 60_000 % 60, 2);
     out.push(b':');
     padded(out, ms / 1_000 % 60, 2);
-    if ms % 1_000 != 0 {
+    if !ms.is_multiple_of(1_000) {
         out.push(b'.');
         padded(out, ms % 1_000, 3);
     }
@@ -372,7 +372,7 @@ fn rfc3339(out: &mut Vec<u8>, ms: u64) {
 }
 
 fn days_of(year: u64, month: u64) -> u64 {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     match month {
         2 => 28 + u64::from(leap),
         4 | 6 | 9 | 11 => 30,
