@@ -59,15 +59,14 @@ impl<T, W: WaitStrategy> Hand<T, W> {
     /// `chain` is `[own, ahead, behind]`.
     pub(crate) fn new(slots: Arc<Slots<T>>, chain: [&Arc<Party>; 3], lead: u64, parker: Parker) -> Hand<T, W> {
         let [own, ahead, behind] = chain.map(Arc::clone);
-        let (position, seen) = (0, Word::START);
         Hand {
             slots,
             own,
             ahead,
             behind,
             lead,
-            position,
-            seen,
+            position: 0,
+            seen: Word::START,
             ended: None,
             idle_steps: 0,
             parker,

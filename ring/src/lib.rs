@@ -106,6 +106,11 @@ mod stage;
 mod sync;
 mod wait;
 
+/// Compiles the snippets of the protocol's description.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/ring.md")]
+struct Protocol;
+
 pub use acknowledger::Acknowledger;
 pub use hand::{Batch, Blocked};
 pub use lane::{Config, lane};
