@@ -31,7 +31,7 @@ const INDEX: usize = 2 * STEPS;
 const START: u16 = 0;
 /// Stands for a key that is not remembered.
 const UNKNOWN: u16 = 1;
-/// Stands where there is no column, or no step.
+/// Stands where there is no column, or no step in the index.
 const NONE: u16 = u16::MAX;
 
 /// Index of a field among those that the plan reads.
@@ -75,6 +75,23 @@ impl Column {
         &record[self.start as usize..self.end as usize]
     }
 
+    /// Appends the bytes as they came in.
+    #[inline(always)]
+    pub(crate) fn write_raw(&self, record: &str, out: &mut Vec<u8>) {
+        /// Values up to this length are copied as so many bytes: a few moves, where a copy of varying size is a call.
+        const SHORT: usize = 16;
+        let (start, len) = (self.start as usize, (self.end - self.start) as usize);
+        let bytes = record.as_bytes().get(start..).unwrap_or_default();
+        match bytes.first_chunk::<SHORT>() {
+            Some(chunk) if len <= SHORT => {
+                let begun = out.len();
+                out.extend_from_slice(chunk);
+                out.truncate(begun + len);
+            }
+            _ => out.extend_from_slice(&bytes[..len]),
+        }
+    }
+
     /// The value; `arena` takes what does not stand in the record as such.
     #[inline(always)]
     pub(crate) fn value<'a>(&self, record: &'a str, arena: &'a Bump) -> Value<'a> {
@@ -92,22 +109,16 @@ impl Column {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Field {
     /// The key, as a string with its quotes.
-    key: Column,
+    pub(crate) key: Column,
     /// Its value.
     pub(crate) value: Column,
 }
 
 impl Field {
-    /// The key as it came in, with its quotes.
-    #[inline]
-    pub(crate) fn raw_key<'a>(&self, record: &'a str) -> &'a str {
-        self.key.raw(record)
-    }
-
     /// The key with its escapes resolved.
     #[inline]
     pub(crate) fn name<'a>(&self, record: &'a str, arena: &'a Bump) -> &'a str {
-        json::string(self.key.kind, self.raw_key(record), arena)
+        json::string(self.key.kind, self.key.raw(record), arena)
     }
 }
 
@@ -170,40 +181,34 @@ impl Names {
 struct Step {
     text: [u8; STEP_BYTES],
     mask: [u8; STEP_BYTES],
-    len: u8,
-    /// Where the key lies within `text`, with its quotes.
-    key: (u8, u8),
-    key_kind: Kind,
-    above_ascii: bool,
+    len: u32,
     column: ColumnIndex,
     /// The steps that came next, the latest first.
     next: [u16; 2],
+    /// Where the key lies within `text`, with its quotes.
+    key: Column,
+    /// Its bytes, or-ed as the scanner does.
+    above_ascii: u64,
 }
 
-impl Step {
-    const EMPTY: Step = Step {
-        text: [0; STEP_BYTES],
-        mask: [0; STEP_BYTES],
-        len: 0,
-        key: (0, 0),
-        key_kind: Kind::Str,
-        above_ascii: false,
-        column: NONE,
-        next: [NONE; 2],
-    };
+/// Half of a step: the bytes that one comparison takes.
+const HALF: usize = STEP_BYTES / 2;
 
+impl Step {
     /// Whether its bytes stand at `at`.
     #[inline(always)]
     fn stands_at(&self, bytes: &[u8], at: usize) -> bool {
-        /// Half of a step: the bytes that one comparison takes.
-        const HALF: usize = STEP_BYTES / 2;
         let rest = bytes.get(at..).unwrap_or_default();
-        if let Some(window) = rest.first_chunk::<STEP_BYTES>() {
-            self.differs(window, 0) | self.differs(window, HALF) == 0
-        } else if let (Some(window), true) = (rest.first_chunk::<HALF>(), usize::from(self.len) <= HALF) {
-            self.differs(window, 0) == 0
+        if self.len as usize <= HALF {
+            match rest.first_chunk::<HALF>() {
+                Some(window) => self.differs(window, 0) == 0,
+                None => rest.starts_with(&self.text[..self.len as usize]),
+            }
         } else {
-            rest.starts_with(&self.text[..usize::from(self.len)])
+            match rest.first_chunk::<STEP_BYTES>() {
+                Some(window) => self.differs(window, 0) | self.differs(window, HALF) == 0,
+                None => rest.starts_with(&self.text[..self.len as usize]),
+            }
         }
     }
 
@@ -218,28 +223,137 @@ fn word(bytes: &[u8], from: usize) -> u128 {
     u128::from_le_bytes(*bytes[from..].first_chunk().expect("the caller's slice has sixteen bytes from there on"))
 }
 
-/// A key that stands in the record at hand.
-struct Met {
-    /// Its step.
-    step: u16,
-    column: ColumnIndex,
-    key: Column,
-    value_at: usize,
-}
-
 /// What follows a value.
 enum Next {
-    Key(Met),
+    /// A key: its step, [`UNKNOWN`] if that is not remembered, and where the value may begin.
+    Key(u16, usize),
     /// The closing brace, which ends here.
     End(usize),
+}
+
+/// The keys that were learned, and the columns of all others.
+#[derive(Debug)]
+struct Keys {
+    names: Names,
+    steps: Vec<Step>,
+    index: Box<[u16; INDEX]>,
+}
+
+impl Keys {
+    fn new(names: Names) -> Self {
+        let mut keys = Keys { names, steps: Vec::with_capacity(STEPS), index: Box::new([NONE; INDEX]) };
+        keys.forget();
+        keys
+    }
+
+    fn forget(&mut self) {
+        /// Stands nowhere: no text begins with it, and nothing came next.
+        const NOWHERE: Step = Step {
+            text: [0; STEP_BYTES],
+            mask: [0xff; STEP_BYTES],
+            len: STEP_BYTES as u32,
+            column: NONE,
+            next: [START; 2],
+            key: Column { start: 0, end: 0, kind: Kind::Missing },
+            above_ascii: 0,
+        };
+        self.steps.clear();
+        self.steps.extend([NOWHERE; 2]);
+        self.index.fill(NONE);
+    }
+
+    /// The step at `at`, if it is one of the two that followed `step` before, and where its value may begin.
+    #[inline(always)]
+    fn predicted(&self, bytes: &[u8], step: u16, at: usize) -> Option<(u16, usize)> {
+        let [latest, other] = self.steps[usize::from(step)].next;
+        for candidate in [latest, other] {
+            let known = &self.steps[usize::from(candidate)];
+            if known.stands_at(bytes, at) {
+                return Some((candidate, at + known.len as usize));
+            }
+        }
+        None
+    }
+
+    /// The key at `at` by the grammar, or the end of the object; remembers that it followed `step`.
+    #[cold]
+    fn scan(
+        &mut self,
+        scanner: &mut Scanner,
+        bytes: &[u8],
+        step: u16,
+        at: usize,
+        arena: &Bump,
+    ) -> Result<Next, Malformed> {
+        let mut here = scanner.blanks(at);
+        match scanner.byte(here) {
+            b'}' if at > 0 => return Ok(Next::End(here + 1)),
+            b',' if at > 0 => here = scanner.blanks(here + 1),
+            b'{' if at == 0 => {
+                here = scanner.blanks(here + 1);
+                if scanner.byte(here) == b'}' {
+                    return Ok(Next::End(here + 1));
+                }
+            }
+            _ if at > 0 => return Err(scanner.expected(here, "',' or '}'")),
+            _ if here >= bytes.len() => return Err(Malformed { at: here, fault: Fault::Empty }),
+            _ => return Err(Malformed { at: here, fault: Fault::NotAnObject }),
+        }
+        let (kind, key_end, value_at) = scanner.key(here)?;
+        let text = &bytes[at..value_at];
+        let found = match self.index[self.index_slot(text)] {
+            NONE => {
+                let column = self.names.column(key_name(&bytes[here..key_end], kind, here, arena)?);
+                let key = Column { start: (here - at) as u32, end: (key_end - at) as u32, kind };
+                if text.len() > STEP_BYTES {
+                    let unknown = &mut self.steps[usize::from(UNKNOWN)];
+                    (unknown.key, unknown.column) = (key, column);
+                    return Ok(Next::Key(UNKNOWN, value_at));
+                }
+                self.learn(text, key, column)
+            }
+            known => known,
+        };
+        // Learning may have forgotten everything, `step` included.
+        if let Some(before) = self.steps.get_mut(usize::from(step)) {
+            before.next = [found, before.next[0]];
+        }
+        Ok(Next::Key(found, value_at))
+    }
+
+    fn learn(&mut self, text: &[u8], key: Column, column: ColumnIndex) -> u16 {
+        if self.steps.len() == STEPS {
+            self.forget();
+        }
+        let above_ascii = if text.is_ascii() { 0 } else { u64::MAX };
+        let (text_start, len) = ([0; STEP_BYTES], text.len() as u32);
+        let mut step =
+            Step { text: text_start, mask: [0; STEP_BYTES], len, column, next: [START; 2], key, above_ascii };
+        step.text[..text.len()].copy_from_slice(text);
+        step.mask[..text.len()].fill(0xff);
+        let (slot, number) = (self.index_slot(text), self.steps.len() as u16);
+        self.index[slot] = number;
+        self.steps.push(step);
+        number
+    }
+
+    /// The slot of the hash index that holds the step with this text, or the empty one where it belongs.
+    fn index_slot(&self, text: &[u8]) -> usize {
+        let mut slot = hash(text) as usize % INDEX;
+        while let Some(step) = self.steps.get(usize::from(self.index[slot])) {
+            if &step.text[..step.len as usize] == text {
+                break;
+            }
+            slot = (slot + 1) % INDEX;
+        }
+        slot
+    }
 }
 
 /// Decodes records, one after the other.
 #[derive(Debug)]
 pub(crate) struct Decoder {
-    names: Names,
-    steps: Vec<Step>,
-    index: Box<[u16; INDEX]>,
+    keys: Keys,
     columns: Vec<Column>,
     keep_fields: bool,
     fields: Vec<Field>,
@@ -250,10 +364,7 @@ impl Decoder {
     /// A decoder that gives the fields named by `names` columns and, if `keep_fields`, lists all fields as well.
     pub(crate) fn new(names: Names, keep_fields: bool) -> Self {
         let columns = vec![Column::default(); names.len()];
-        let mut steps = Vec::with_capacity(STEPS);
-        steps.extend([Step::EMPTY; 2]);
-        let index = Box::new([NONE; INDEX]);
-        Decoder { names, steps, index, columns, keep_fields, fields: Vec::new(), foreign: false }
+        Decoder { keys: Keys::new(names), columns, keep_fields, fields: Vec::new(), foreign: false }
     }
 
     /// The columns of the record decoded last.
@@ -279,131 +390,46 @@ impl Decoder {
     /// If it is not that; the columns are then meaningless.
     #[inline]
     pub(crate) fn decode<'a>(&mut self, bytes: &'a [u8], arena: &Bump) -> Result<&'a str, Malformed> {
+        let Decoder { keys, columns, keep_fields, fields, foreign } = self;
         let mut scanner = Scanner::new(bytes);
-        self.columns.fill(Column::default());
-        self.fields.clear();
-        self.foreign = false;
-        let (mut step, mut at) = (START, 0);
+        columns.fill(Column::default());
+        fields.clear();
+        let (mut step, mut at, mut greatest_column) = (START, 0, 0);
         loop {
-            let met = match self.predicted(&mut scanner, bytes, step, at) {
-                Some(met) => met,
-                None => match self.scan_key(&mut scanner, bytes, step, at, arena)? {
-                    Next::Key(met) => met,
+            let (found, value_at) = match keys.predicted(bytes, step, at) {
+                Some(predicted) => predicted,
+                None => match keys.scan(&mut scanner, bytes, step, at, arena)? {
+                    Next::Key(found, value_at) => (found, value_at),
                     Next::End(end) => {
                         at = end;
                         break;
                     }
                 },
             };
-            let (kind, start, end) = scanner.value(met.value_at)?;
+            let known = &keys.steps[usize::from(found)];
+            scanner.note(known.above_ascii);
+            let (kind, start, end) = scanner.value(value_at)?;
             let value = Column { start: start as u32, end: end as u32, kind };
-            if let Some(column) = self.columns.get_mut(usize::from(met.column)) {
+            if let Some(column) = columns.get_mut(usize::from(known.column)) {
                 *column = value;
             }
-            self.foreign |= met.column > DATA;
-            if self.keep_fields {
-                self.fields.push(Field { key: met.key, value });
+            greatest_column = known.column.max(greatest_column);
+            if *keep_fields {
+                let Column { start, end, kind } = known.key;
+                fields.push(Field { key: Column { start: at as u32 + start, end: at as u32 + end, kind }, value });
             }
-            (step, at) = (met.step, end);
+            (step, at) = (found, end);
             if scanner.byte(at) == b'}' {
                 at += 1;
                 break;
             }
         }
+        *foreign = greatest_column > DATA;
         let end = scanner.blanks(at);
         if end < bytes.len() {
             return Err(Malformed { at: end, fault: Fault::Trailing });
         }
         scanner.text()
-    }
-
-    /// The key at `at`, if it is one of the two that followed `step` before.
-    #[inline(always)]
-    fn predicted(&self, scanner: &mut Scanner, bytes: &[u8], step: u16, at: usize) -> Option<Met> {
-        for candidate in self.steps[usize::from(step)].next {
-            let known = self.steps.get(usize::from(candidate))?;
-            if known.stands_at(bytes, at) {
-                scanner.note_above_ascii(known.above_ascii);
-                let (key_start, key_end) = (at as u32 + u32::from(known.key.0), at as u32 + u32::from(known.key.1));
-                let key = Column { start: key_start, end: key_end, kind: known.key_kind };
-                return Some(Met { step: candidate, column: known.column, key, value_at: at + usize::from(known.len) });
-            }
-        }
-        None
-    }
-
-    /// The key at `at` by the grammar, or the end of the object; remembers that it followed `step`.
-    #[cold]
-    fn scan_key(
-        &mut self,
-        scanner: &mut Scanner,
-        bytes: &[u8],
-        step: u16,
-        at: usize,
-        arena: &Bump,
-    ) -> Result<Next, Malformed> {
-        let mut here = scanner.blanks(at);
-        match scanner.byte(here) {
-            b'}' if at > 0 => return Ok(Next::End(here + 1)),
-            b',' if at > 0 => here = scanner.blanks(here + 1),
-            b'{' if at == 0 => {
-                here = scanner.blanks(here + 1);
-                if scanner.byte(here) == b'}' {
-                    return Ok(Next::End(here + 1));
-                }
-            }
-            _ if at > 0 => return Err(scanner.expected(here, "',' or '}'")),
-            _ if here >= bytes.len() => return Err(Malformed { at: here, fault: Fault::Empty }),
-            _ => return Err(Malformed { at: here, fault: Fault::NotAnObject }),
-        }
-        let (kind, key_end, value_at) = scanner.key(here)?;
-        let key = Column { start: here as u32, end: key_end as u32, kind };
-        let text = &bytes[at..value_at];
-        let slot = self.index_slot(text);
-        let found = match self.index[slot] {
-            NONE => {
-                let column = self.names.column(key_name(&bytes[here..key_end], kind, here, arena)?);
-                if text.len() > STEP_BYTES {
-                    return Ok(Next::Key(Met { step: UNKNOWN, column, key, value_at }));
-                }
-                self.learn(text, (here - at, key_end - at), kind, column)
-            }
-            known => known,
-        };
-        // Learning may have forgotten everything, `step` included.
-        if let Some(before) = self.steps.get_mut(usize::from(step)) {
-            before.next = [found, before.next[0]];
-        }
-        Ok(Next::Key(Met { step: found, column: self.steps[usize::from(found)].column, key, value_at }))
-    }
-
-    fn learn(&mut self, text: &[u8], key: (usize, usize), key_kind: Kind, column: ColumnIndex) -> u16 {
-        if self.steps.len() == STEPS {
-            self.steps.clear();
-            self.steps.extend([Step::EMPTY; 2]);
-            self.index.fill(NONE);
-        }
-        let mut step = Step { len: text.len() as u8, key: (key.0 as u8, key.1 as u8), key_kind, column, ..Step::EMPTY };
-        step.text[..text.len()].copy_from_slice(text);
-        step.mask[..text.len()].fill(0xff);
-        step.above_ascii = !text.is_ascii();
-        let slot = self.index_slot(text);
-        let number = self.steps.len() as u16;
-        self.index[slot] = number;
-        self.steps.push(step);
-        number
-    }
-
-    /// The slot of the hash index that holds the step with this text, or the empty one where it belongs.
-    fn index_slot(&self, text: &[u8]) -> usize {
-        let mut slot = hash(text) as usize % INDEX;
-        while let Some(step) = self.steps.get(usize::from(self.index[slot])) {
-            if &step.text[..usize::from(step.len)] == text {
-                break;
-            }
-            slot = (slot + 1) % INDEX;
-        }
-        slot
     }
 }
 
@@ -430,3 +456,6 @@ pub(crate) fn fields_once<'a>(fields: &[Field], record: &'a str, arena: &'a Bump
     json::last_wins(&mut named, |(name, _)| name, arena);
     named
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! turned into the opening brace at the end, so no piece needs to know whether one came before it. A field that is still a
 //! column is copied as it came in.
 
+use crate::decode::Column;
 use crate::expr::compile::Schema;
 use crate::expr::{Context, Expr};
 use crate::json::Kind;
@@ -18,7 +19,7 @@ const LINE_BYTES: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Encoder {
     /// `,"event_type":"T"`, unless a field stands in its place; and then the key of the time, if that is the built-in one.
-    head: Box<[u8]>,
+    head: Piece<64>,
     event_type: Option<Field>,
     timestamp: Timestamp,
     body: Body,
@@ -36,7 +37,7 @@ enum Timestamp {
 #[derive(Debug)]
 struct Field {
     /// `,"name":`
-    key: Box<[u8]>,
+    key: Piece<32>,
     value: Expr,
 }
 
@@ -83,7 +84,7 @@ impl Encoder {
                 Timestamp::BuiltIn
             }
         };
-        Encoder { head: head.into(), event_type: type_field, timestamp, body }
+        Encoder { head: Piece::new(&head), event_type: type_field, timestamp, body }
     }
 
     /// Appends the event at hand as one line, without a line end.
@@ -91,7 +92,7 @@ impl Encoder {
     pub(crate) fn write<'a>(&'a self, cx: &Context<'a>, times: &mut time::Writer, out: &mut Vec<u8>) {
         let start = out.len();
         out.reserve(LINE_BYTES);
-        out.extend_from_slice(&self.head);
+        self.head.write(out);
         if let Some(field) = &self.event_type {
             field.write(cx, times, out);
         }
@@ -113,9 +114,9 @@ impl Encoder {
                 for (name, field) in cx.data_fields() {
                     if name != "timestamp" {
                         out.push(b',');
-                        out.extend_from_slice(field.raw_key(cx.record).as_bytes());
+                        field.key.write_raw(cx.record, out);
                         out.push(b':');
-                        write_raw(field.value.kind, field.value.raw(cx.record), out);
+                        write_column(&field.value, cx.record, out);
                     }
                 }
             }
@@ -132,20 +133,49 @@ const TIME_KEY: &[u8] = b",\"timestamp\":\"";
 
 impl Field {
     /// Appends key and value, or nothing if the value is missing.
-    #[inline]
+    #[inline(always)]
     fn write<'a>(&'a self, cx: &Context<'a>, times: &mut time::Writer, out: &mut Vec<u8>) {
-        if let Expr::Column(column) = self.value {
-            let column = &cx.columns[usize::from(column)];
-            if column.kind != Kind::Missing {
-                out.extend_from_slice(&self.key);
-                write_raw(column.kind, column.raw(cx.record), out);
-            }
-            return;
+        let Expr::Column(column) = self.value else { return self.write_computed(cx, times, out) };
+        let column = &cx.columns[usize::from(column)];
+        if column.kind != Kind::Missing {
+            self.key.write(out);
+            write_column(column, cx.record, out);
         }
+    }
+
+    #[inline(never)]
+    fn write_computed<'a>(&'a self, cx: &Context<'a>, times: &mut time::Writer, out: &mut Vec<u8>) {
         let value = self.value.eval(cx);
         if !value.is_missing() {
-            out.extend_from_slice(&self.key);
+            self.key.write(out);
             write_value(value, times, out);
+        }
+    }
+}
+
+/// A constant piece of a line. One of up to `N` bytes is copied as `N` bytes, which are a few moves.
+#[derive(Debug)]
+struct Piece<const N: usize> {
+    start: [u8; N],
+    len: usize,
+    rest: Box<[u8]>,
+}
+
+impl<const N: usize> Piece<N> {
+    fn new(text: &[u8]) -> Self {
+        let (head, rest) = text.split_at(text.len().min(N));
+        let mut start = [0; N];
+        start[..head.len()].copy_from_slice(head);
+        Piece { start, len: head.len(), rest: rest.into() }
+    }
+
+    #[inline(always)]
+    fn write(&self, out: &mut Vec<u8>) {
+        let begun = out.len();
+        out.extend_from_slice(&self.start);
+        out.truncate(begun + self.len);
+        if !self.rest.is_empty() {
+            out.extend_from_slice(&self.rest);
         }
     }
 }
@@ -153,20 +183,20 @@ impl Field {
 /// Appends a value as it came in. Line ends, which may stand between the elements of containers, are left out: an output
 /// is one line.
 #[inline]
-fn write_raw(kind: Kind, raw: &str, out: &mut Vec<u8>) {
-    if matches!(kind, Kind::Array | Kind::Map) && raw.contains(['\n', '\r']) {
-        out.extend(raw.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')));
+fn write_column(column: &Column, record: &str, out: &mut Vec<u8>) {
+    if matches!(column.kind, Kind::Array | Kind::Map) && column.raw(record).contains(['\n', '\r']) {
+        out.extend(column.raw(record).bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')));
     } else {
-        out.extend_from_slice(raw.as_bytes());
+        column.write_raw(record, out);
     }
 }
 
 /// `,"name":`
-fn key(name: &str) -> Box<[u8]> {
+fn key(name: &str) -> Piece<32> {
     let mut key = vec![b','];
     write_string(name, &mut key);
     key.push(b':');
-    key.into()
+    Piece::new(&key)
 }
 
 /// Appends `value` as JSON: an instant as RFC 3339, a duration as VPL spells it, what is missing or not finite as null.

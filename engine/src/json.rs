@@ -151,10 +151,10 @@ impl<'a> Scanner<'a> {
         Malformed { at: at.min(self.bytes.len()), fault }
     }
 
-    /// Tells that bytes which were skipped may lie above ASCII.
+    /// Tells of bytes that were skipped: `seen` has a high bit set if one of them lies above ASCII.
     #[inline(always)]
-    pub(crate) fn note_above_ascii(&mut self, seen: bool) {
-        self.above_ascii |= if seen { HIGH } else { 0 };
+    pub(crate) fn note(&mut self, seen: u64) {
+        self.above_ascii |= seen;
     }
 
     /// One value, blanks before it allowed: its kind, start and end.

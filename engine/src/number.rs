@@ -16,13 +16,9 @@ const DIGITS_IN_U64: usize = 19;
 /// The value of a JSON number without point or exponent; a float if it is beyond `i64`.
 #[inline]
 pub(crate) fn int(text: &str) -> Value<'static> {
-    let bytes = text.as_bytes();
-    let (negative, digits) = match bytes {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
+    let (negative, digits) = sign(text);
     if digits.len() < DIGITS_IN_U64 {
-        let magnitude = digits.iter().fold(0, |sum, byte| sum * 10 + i64::from(byte & 0x0f));
+        let magnitude = append_digits(0, digits) as i64;
         return Value::Int(if negative { -magnitude } else { magnitude });
     }
     text.parse().map_or_else(|_| Value::Float(float(text)), Value::Int)
@@ -31,31 +27,53 @@ pub(crate) fn int(text: &str) -> Value<'static> {
 /// The value of a JSON number that may have a point or an exponent.
 #[inline]
 pub(crate) fn float(text: &str) -> f64 {
-    let bytes = text.as_bytes();
-    let (negative, digits) = match bytes {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
+    let (negative, digits) = sign(text);
     if digits.len() <= DIGITS_IN_U64 {
-        let (mut mantissa, mut fraction_digits, mut after_point) = (0u64, 0, false);
-        let plain = digits.iter().all(|&byte| {
-            let digit = byte.wrapping_sub(b'0');
+        let (mut mantissa, mut point) = (0, digits.len() - 1);
+        let mut plain = true;
+        for (at, &byte) in digits.iter().enumerate() {
+            let digit = u64::from(byte.wrapping_sub(b'0'));
             if digit < 10 {
-                mantissa = mantissa * 10 + u64::from(digit);
-                fraction_digits += usize::from(after_point);
-                true
+                mantissa = mantissa * 10 + digit;
             } else {
-                after_point = true;
-                byte == b'.'
+                point = at;
+                plain &= byte == b'.';
             }
-        });
+        }
         if plain && mantissa <= 1 << 53 {
-            let magnitude = mantissa as f64 / POWERS_OF_TEN[fraction_digits];
+            let magnitude = mantissa as f64 / POWERS_OF_TEN[digits.len() - 1 - point];
             return if negative { -magnitude } else { magnitude };
         }
     }
     // The scanner accepts JSON's numbers only, all of which the standard parser understands.
     text.parse().unwrap_or(f64::NAN)
+}
+
+#[inline]
+fn sign(text: &str) -> (bool, &[u8]) {
+    match text.as_bytes() {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    }
+}
+
+/// The number that begins with `number` and goes on with `digits`.
+#[inline]
+fn append_digits(mut number: u64, mut digits: &[u8]) -> u64 {
+    while let Some((eight, rest)) = digits.split_first_chunk::<8>() {
+        number = number * 100_000_000 + eight_digits(u64::from_le_bytes(*eight));
+        digits = rest;
+    }
+    digits.iter().fold(number, |number, byte| number * 10 + u64::from(byte & 0x0f))
+}
+
+/// Eight digits at once, the first in the lowest byte: neighbours are joined to pairs, fours and the whole.
+#[inline]
+fn eight_digits(text: u64) -> u64 {
+    let digits = text & 0x0f0f_0f0f_0f0f_0f0f;
+    let pairs = digits * 10 + (digits >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs * 100 + (pairs >> 16) & 0x0000_ffff_0000_ffff;
+    (fours * 10_000 + (fours >> 32)) & 0xffff_ffff
 }
 
 /// Reads a whole string as a number, blanks around it allowed; `None` if it is none.

@@ -78,7 +78,7 @@ impl Writer {
         if second != self.second {
             self.turn_to(second);
         }
-        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+        let mut text = *b"0000-00-00T00:00:00.000000000Z  ";
         text[..19].copy_from_slice(&self.text);
         let len = if nanos == 0 {
             text[19] = b'Z';
@@ -100,7 +100,10 @@ impl Writer {
                 }
             }
         };
-        out.extend_from_slice(&text[..len]);
+        // A copy of constant size is a few moves; of varying size, a call.
+        let start = out.len();
+        out.extend_from_slice(&text);
+        out.truncate(start + len);
     }
 
     fn turn_to(&mut self, second: i64) {

@@ -130,7 +130,7 @@ impl Builder<'_> {
                 }
             });
         }
-        let publish = stream
+        let mut publish = stream
             .output
             .as_ref()
             .map(|output| Publish::compile(output, &self.program.targets, &mut self.compiler, &schema, projected));
@@ -142,6 +142,10 @@ impl Builder<'_> {
         let mut feeds = Vec::new();
         for (reader, input) in self.readers[index].clone() {
             feeds.push(self.chain(reader, input, &schema)?);
+        }
+        // A stream that merely renames another one costs nothing: what it feeds takes its place.
+        while operators.is_empty() && publish.is_none() && feeds.len() == 1 {
+            Chain { operators, publish, feeds } = feeds.remove(0);
         }
         Ok(Chain { operators, publish, feeds })
     }

@@ -1,0 +1,45 @@
+//! The engine's thread: claim a batch, run the plan over it, release it.
+//!
+//! The stage is taken by value: whichever way the loop ends, a panic included, its drop tells the other parties.
+
+use std::fmt;
+
+use kolo_ring::{Blocked, Stage, WaitStrategy};
+
+use crate::engine::Engine;
+use crate::slot::Slot;
+
+/// The most slots that are processed before the sink sees them: enough to make the hand-over cheap, and few enough to
+/// keep the sink busy at the same time.
+const BATCH_SLOTS: usize = 256;
+
+/// Another party of the lane stopped before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Poisoned;
+
+impl fmt::Display for Poisoned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the engine stopped because another party of its lane did")
+    }
+}
+
+impl std::error::Error for Poisoned {}
+
+/// Runs `engine` over the lane until the lane is closed and empty.
+///
+/// # Errors
+/// If the lane is poisoned.
+pub fn run<W: WaitStrategy>(engine: &mut Engine, mut stage: Stage<Slot, W>) -> Result<(), Poisoned> {
+    loop {
+        match stage.try_claim(BATCH_SLOTS) {
+            Ok(mut batch) => {
+                engine.process(&mut batch);
+                let all = batch.len();
+                batch.release(all);
+            }
+            Err(Blocked::NotYet) => stage.wait(|stage| stage.ready()),
+            Err(Blocked::Closed) => return Ok(()),
+            Err(Blocked::Poisoned) => return Err(Poisoned),
+        }
+    }
+}
