@@ -19,4 +19,4 @@ pub mod lines;
 pub mod partitioner;
 mod run;
 
-pub use run::{Counters, Error, Sink, Target};
+pub use run::{Counters, Error, Outlets, Sink, Target};

@@ -21,6 +21,9 @@ use crate::partitioner;
 /// Slots claimed at a time, at most: few enough that acknowledgements and the source's room do not wait for long.
 const BATCH: usize = 256;
 
+/// Latencies beyond this are counted as this: one hour.
+const LONGEST_LATENCY_US: u64 = 3_600_000_000;
+
 /// Where the outputs of one `.to` go.
 pub enum Target {
     /// A topic of one of the sink's producers.
@@ -153,7 +156,7 @@ impl<W: WaitStrategy, C: ClientContext + 'static> Sink<W, C> {
             inputs: Inputs::default(),
             monitor,
             clock,
-            latency_us: Histogram::new(3).expect("three significant digits are allowed"),
+            latency_us: Histogram::new_with_bounds(1, LONGEST_LATENCY_US, 3).expect("the bounds are in order"),
             counters: Arc::default(),
         }
     }

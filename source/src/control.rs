@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug, Default)]
 pub struct Control {
     stop: AtomicBool,
-    sink_ended: AtomicBool,
 }
 
 impl Control {
@@ -19,16 +18,5 @@ impl Control {
     #[inline]
     pub fn stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
-    }
-
-    /// Says that the sink has ended: what is unacknowledged now will stay so, and nobody should wait for it.
-    pub fn sink_ended(&self) {
-        self.sink_ended.store(true, Ordering::Release);
-    }
-
-    /// Whether waiting for acknowledgements is useless.
-    #[inline]
-    pub fn has_sink_ended(&self) -> bool {
-        self.sink_ended.load(Ordering::Acquire)
     }
 }

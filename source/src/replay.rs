@@ -110,11 +110,11 @@ impl<R: BufRead, W: WaitStrategy> Replay<R, W> {
         }
         self.publish(|slot| slot.cause = Cause::EndOfInput)?;
         self.lane.close();
-        while !self.lane.drained() && !control.has_sink_ended() {
+        while !self.lane.drained() {
             if self.lane.poisoned() {
                 return Err(Error::LanePoisoned);
             }
-            self.lane.wait(|lane| lane.drained() || lane.poisoned() || control.has_sink_ended());
+            self.lane.wait(|lane| lane.drained() || lane.poisoned());
         }
         Ok(())
     }

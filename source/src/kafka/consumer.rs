@@ -112,7 +112,7 @@ impl<C: ClientContext + 'static> Consumer<C> {
         consumer.check_topics(take_ends)?;
         let names: Vec<&str> = consumer.config.topics.iter().map(|t| t.name.as_str()).collect();
         if let Err(reason) = consumer.client.subscribe(&names) {
-            return Err(Error::Client { connector: consumer.config.connector, reason: reason.to_string() });
+            return Err(Error::Client { connector: consumer.config.connector.clone(), reason: reason.to_string() });
         }
         Ok(consumer)
     }
@@ -243,10 +243,22 @@ impl<C: ClientContext + 'static> Consumer<C> {
             ),
         }
     }
+}
 
-    /// From here on rebalances are answered inside librdkafka's callback, as closing needs it.
-    pub(super) fn begin_close(&self) {
+impl<C: ClientContext + 'static> Drop for Consumer<C> {
+    /// Closing needs every rebalance answered, and the loop that did so has ended: from here on the callback does, and
+    /// what was filed before gets its answer now.
+    fn drop(&mut self) {
         self.client.context().closing.store(true, Ordering::Release);
+        while let Some(rebalance) = self.next_rebalance() {
+            let answered = match &rebalance {
+                Rebalance::Assign(partitions) => self.accept(partitions),
+                Rebalance::Revoke { partitions, .. } => self.give_up(partitions),
+            };
+            if let Err(reason) = answered {
+                log::debug!(target: "kolo::source", "rebalance while closing: {reason}");
+            }
+        }
     }
 }
 

@@ -165,7 +165,7 @@ impl<W: WaitStrategy, C: ClientContext + 'static> Poller<W, C> {
                 self.idle(control);
             }
         }
-        self.finish(control)
+        self.finish()
     }
 
     /// Control events, and rebalances that wait for an answer.
@@ -479,25 +479,12 @@ impl<W: WaitStrategy, C: ClientContext + 'static> Poller<W, C> {
         });
     }
 
-    /// Ends the input, waits for every acknowledgement, commits, and leaves the group.
-    fn finish(mut self, control: &Control) -> Result<(), Error> {
+    /// Ends the input, waits for every acknowledgement and commits. The group is left when the consumers are dropped.
+    fn finish(mut self) -> Result<(), Error> {
         self.lane.close();
-        self.drain(|| control.has_sink_ended())?;
-        for consumer in &self.consumers {
-            if self.options.commit {
-                consumer.commit_stored();
-            }
-            consumer.begin_close();
-            // A rebalance filed during the drain would never get its answer otherwise.
-            while let Some(rebalance) = consumer.next_rebalance() {
-                let answered = match &rebalance {
-                    Rebalance::Assign(partitions) => consumer.accept(partitions),
-                    Rebalance::Revoke { partitions, .. } => consumer.give_up(partitions),
-                };
-                if let Err(reason) = answered {
-                    log::debug!(target: "kolo::source", "rebalance while closing: {reason}");
-                }
-            }
+        self.drain(|| false)?;
+        if self.options.commit {
+            self.consumers.iter().for_each(Consumer::commit_stored);
         }
         Ok(())
     }

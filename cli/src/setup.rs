@@ -1,0 +1,368 @@
+//! From a checked program to connected clients: which properties, which consumers, which producers and files.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
+
+use kolo_engine::check::program::{Connector, ConnectorKind, Kafka, OffsetReset, Program, Property};
+use kolo_engine::diagnostic::{Code, Diagnostic, similar};
+use kolo_engine::plan::Plan;
+use kolo_sink::kafka::Producer;
+use kolo_sink::lines::Lines;
+use kolo_sink::{Outlets, Target};
+use kolo_source::kafka::{Consumer, ConsumerConfig, Options, Reset, Topic};
+use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+
+use crate::check::Loaded;
+use crate::connection::Watch;
+use crate::outcome::Failure;
+use crate::pipeline::Feed;
+
+/// What the command line says about the connectors, over what the program says.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Overrides {
+    /// Bootstrap brokers for every Kafka connector.
+    pub(crate) brokers: Option<String>,
+    /// librdkafka properties for every client.
+    pub(crate) properties: Vec<(String, String)>,
+    /// Where to begin without a committed offset.
+    pub(crate) reset: Option<Reset>,
+}
+
+/// The plan of a program whose properties librdkafka accepts.
+///
+/// # Errors
+/// Properties that it refuses, shown at their places, or a program beyond the planner's limits.
+pub(crate) fn plan(loaded: &Loaded) -> Result<Plan, Failure> {
+    let refused = check_properties(&loaded.program);
+    if !refused.is_empty() {
+        return Err(loaded.reject(&refused));
+    }
+    Ok(Plan::compile(&loaded.program)?)
+}
+
+/// What a run reads and writes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Mode {
+    /// Finish at the ends that the partitions have now.
+    pub(crate) until_end: bool,
+    /// Produce nothing and commit nothing.
+    pub(crate) dry_run: bool,
+    /// Repeat every output on standard output.
+    pub(crate) echo: bool,
+}
+
+/// The properties that librdkafka refuses, as diagnostics at their place in the program.
+fn check_properties(program: &Program) -> Vec<Diagnostic> {
+    let connectors = program.connectors.iter().filter_map(|connector| match &connector.kind {
+        ConnectorKind::Kafka(kafka) => Some(&kafka.properties),
+        _ => None,
+    });
+    let all = connectors
+        .chain(program.sources.iter().map(|source| &source.properties))
+        .chain(program.targets.iter().map(|target| &target.properties));
+    all.flatten().filter_map(check_property).collect()
+}
+
+fn check_property(property: &Property) -> Option<Diagnostic> {
+    let (unknown, reason) = refusal(&property.key, &property.value)?;
+    Some(if unknown {
+        let known = known_properties();
+        let resembling = similar(&property.key, known.iter().map(String::as_str));
+        Diagnostic::new(Code::UnknownArgument, property.key_span, format!("librdkafka has no property {}", property.key))
+            .label("neither a parameter of kolo's nor a property of librdkafka")
+            .suggest(resembling)
+            .note("every parameter that kolo does not know itself is a property of librdkafka, with `_` for `.`")
+    } else {
+        Diagnostic::new(Code::BadValue, property.value_span, format!("librdkafka refuses this value of {}", property.key))
+            .label(reason)
+    })
+}
+
+/// Why librdkafka refuses a property, and whether it does not know it at all.
+fn refusal(key: &str, value: &str) -> Option<(bool, String)> {
+    match ClientConfig::new().set(key, value).create_native_config() {
+        Err(KafkaError::ClientConfig(code, reason, ..)) => {
+            let unknown = code == rdkafka::types::RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN;
+            Some((unknown, reason))
+        }
+        Err(other) => Some((false, other.to_string())),
+        Ok(_) => None,
+    }
+}
+
+/// The names of librdkafka's properties, for suggestions.
+fn known_properties() -> Vec<String> {
+    let mut names = Vec::new();
+    let mut count = 0;
+    // SAFETY: the dump is an array of `count` C strings, names and values in turn, that lives until it is freed; the
+    // configuration is ours and destroyed once.
+    unsafe {
+        use rdkafka::bindings as rd;
+        let conf = rd::rd_kafka_conf_new();
+        let dump = rd::rd_kafka_conf_dump(conf, &mut count);
+        for i in (0..count).step_by(2) {
+            names.push(std::ffi::CStr::from_ptr(*dump.add(i)).to_string_lossy().into_owned());
+        }
+        rd::rd_kafka_conf_dump_free(dump, count);
+        rd::rd_kafka_conf_destroy(conf);
+    }
+    names
+}
+
+/// Checks `-X` properties before anything is connected.
+///
+/// # Errors
+/// The first property that librdkafka refuses.
+pub(crate) fn check_overrides(overrides: &Overrides) -> Result<(), Failure> {
+    for (key, value) in &overrides.properties {
+        if let Some((unknown, reason)) = refusal(key, value) {
+            let hint = similar(key, known_properties().iter().map(String::as_str))
+                .filter(|_| unknown)
+                .map_or_else(String::new, |name| format!("; did you mean {name}?"));
+            return Err(Failure::new(format!("-X {key}={value}: {reason}{hint}")));
+        }
+    }
+    Ok(())
+}
+
+/// Connects to whatever the program reads.
+///
+/// # Errors
+/// A source that kolo cannot read, a broker that does not answer, a topic or file that does not exist.
+pub(crate) fn feed(plan: &Plan, program_name: &str, overrides: &Overrides, mode: Mode) -> Result<Feed, Failure> {
+    if plan.sources().is_empty() {
+        return Err(Failure::new(
+            "the program reads nothing: no stream has `.from`. To run it over a file, use \
+             `kolo simulate -p PROGRAM -e EVENTS`"
+                .to_owned(),
+        ));
+    }
+    // One consumer for each connector and group, in order of the first source that needs it.
+    let mut groups: BTreeMap<(usize, String), Vec<usize>> = BTreeMap::new();
+    let mut files = Vec::new();
+    for (number, source) in plan.sources().iter().enumerate() {
+        match &plan.connectors()[source.connector].kind {
+            ConnectorKind::Kafka(kafka) => {
+                let of_connector = kafka.group_id.as_ref().map(|group| group.value.clone());
+                let group = overrides
+                    .properties
+                    .iter()
+                    .rev()
+                    .find_map(|(key, value)| (key == "group.id").then(|| value.clone()))
+                    .or_else(|| source.group_id.clone())
+                    .or(of_connector)
+                    .unwrap_or_else(|| default_group(program_name));
+                groups.entry((source.connector, group)).or_default().push(number);
+            }
+            ConnectorKind::File { .. } => files.push(&source.topic),
+            ConnectorKind::Console => {
+                return Err(Failure::new("a console connector cannot be read from; use a kafka or file one".to_owned()));
+            }
+        }
+    }
+    match (groups.is_empty(), files.as_slice()) {
+        (false, []) => kafka_feed(plan, groups, overrides, mode),
+        (true, [path]) => {
+            let file = File::open(path).map_err(|reason| Failure::new(format!("{path}: {reason}")))?;
+            Ok(Feed::Lines { name: (*path).clone(), reader: Box::new(BufReader::with_capacity(1 << 20, file)) })
+        }
+        _ => Err(Failure::new(
+            "a run reads from Kafka or from one file; this program reads from more than that. Run one program for each"
+                .to_owned(),
+        )),
+    }
+}
+
+fn kafka_feed(
+    plan: &Plan,
+    groups: BTreeMap<(usize, String), Vec<usize>>,
+    overrides: &Overrides,
+    mode: Mode,
+) -> Result<Feed, Failure> {
+    let mut consumers = Vec::with_capacity(groups.len());
+    for ((number, group), sources) in groups {
+        let (connector, kafka) = kafka_of(plan, number);
+        let own = sources.iter().flat_map(|&source| &plan.sources()[source].properties);
+        let mut client = client(connector, kafka, kolo_source::kafka::DEFAULTS, own, overrides)?;
+        log::info!(target: "kolo", "connector {}: consumer group {group}", connector.name.text);
+        client.set("group.id", group);
+        // These are how the acknowledged prefix becomes the commit; nothing may turn them round.
+        client.set("enable.auto.offset.store", "false").set("auto.offset.reset", "error");
+        if mode.until_end {
+            client.set("enable.partition.eof", "true");
+        }
+        if mode.dry_run {
+            client.set("enable.auto.commit", "false");
+        }
+        let topics = sources
+            .iter()
+            .map(|&number| {
+                let source = &plan.sources()[number];
+                let reset = overrides.reset.unwrap_or(match source.auto_offset_reset {
+                    OffsetReset::Earliest => Reset::Earliest,
+                    OffsetReset::Latest => Reset::Latest,
+                });
+                Topic { name: source.topic.clone(), reset, source: number as u16 }
+            })
+            .collect();
+        let config = ConsumerConfig { connector: connector.name.text.clone(), client, topics };
+        let watch = Watch::new(&connector.name.text, "consumer");
+        consumers.push(Consumer::connect(config, watch, mode.until_end)?);
+    }
+    let options = Options { until_end: mode.until_end, commit: !mode.dry_run, ..Options::default() };
+    Ok(Feed::Kafka { consumers, options })
+}
+
+/// Connects to whatever the program writes to. `reader_gone` ends the run when standard output's reader goes away.
+///
+/// # Errors
+/// A broker that does not answer, a topic that cannot be created, a file that cannot be written.
+pub(crate) fn outlets(plan: &Plan, overrides: &Overrides, mode: Mode) -> Result<Outlets<Watch>, Failure> {
+    let mut outlets =
+        Outlets { producers: Vec::new(), lines: Vec::new(), targets: Vec::new(), echo: None, reader_gone: Box::new(|| {}) };
+    let mut producers: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut files: BTreeMap<String, usize> = BTreeMap::new();
+    if mode.echo && !mode.dry_run {
+        outlets.lines.push(Some(Lines::stdout()));
+        outlets.echo = Some(0);
+    }
+    for target in plan.targets() {
+        if mode.dry_run {
+            outlets.targets.push(Target::Null);
+            continue;
+        }
+        let connector = &plan.connectors()[target.connector];
+        let place = match &connector.kind {
+            ConnectorKind::Kafka(kafka) => {
+                let producer = match producers.get(&target.connector) {
+                    Some(&producer) => producer,
+                    None => {
+                        let siblings = plan.targets().iter().filter(|t| t.connector == target.connector);
+                        let own = siblings.flat_map(|t| &t.properties);
+                        let client = client(connector, kafka, kolo_sink::kafka::DEFAULTS, own, overrides)?;
+                        let watch = Watch::new(&connector.name.text, "producer");
+                        outlets.producers.push(Producer::new(&connector.name.text, &client, watch)?);
+                        producers.insert(target.connector, outlets.producers.len() - 1);
+                        outlets.producers.len() - 1
+                    }
+                };
+                let topic = match &target.topic {
+                    Some(topic) => Some(outlets.producers[producer].topic(topic.as_bytes())?),
+                    None => None,
+                };
+                Target::Kafka { producer, topic }
+            }
+            ConnectorKind::File { path } => {
+                let path = target.topic.clone().unwrap_or_else(|| path.value.clone());
+                let number = match files.get(&path) {
+                    Some(&number) => number,
+                    None => {
+                        let lines = Lines::file(&path).map_err(|reason| Failure::new(format!("{path}: {reason}")))?;
+                        outlets.lines.push(Some(lines));
+                        files.insert(path, outlets.lines.len() - 1);
+                        outlets.lines.len() - 1
+                    }
+                };
+                Target::Lines(number)
+            }
+            ConnectorKind::Console => {
+                let number = outlets.echo.or_else(|| files.get("").copied()).unwrap_or_else(|| {
+                    outlets.lines.push(Some(Lines::stdout()));
+                    outlets.lines.len() - 1
+                });
+                // Standard output is one, however many connectors lead there. No file has the empty name.
+                files.insert(String::new(), number);
+                Target::Lines(number)
+            }
+        };
+        outlets.targets.push(place);
+    }
+    Ok(outlets)
+}
+
+/// Outlets that go nowhere, with every output as a line on standard output if `echo`.
+pub(crate) fn offline_outlets(plan: &Plan, echo: bool) -> Outlets<Watch> {
+    Outlets {
+        producers: Vec::new(),
+        lines: if echo { vec![Some(Lines::stdout())] } else { Vec::new() },
+        targets: plan.targets().iter().map(|_| Target::Null).collect(),
+        echo: echo.then_some(0),
+        reader_gone: Box::new(|| {}),
+    }
+}
+
+fn kafka_of(plan: &Plan, connector: usize) -> (&Connector, &Kafka) {
+    let connector = &plan.connectors()[connector];
+    match &connector.kind {
+        ConnectorKind::Kafka(kafka) => (connector, kafka),
+        _ => unreachable!("only Kafka connectors have consumer groups"),
+    }
+}
+
+/// The complete properties of one client: kolo's defaults, the connector's, its statements' own, the command line's.
+fn client<'a>(
+    connector: &Connector,
+    kafka: &'a Kafka,
+    defaults: &[(&str, &str)],
+    own: impl Iterator<Item = &'a Property>,
+    overrides: &Overrides,
+) -> Result<ClientConfig, Failure> {
+    let mut client = ClientConfig::new();
+    for (key, value) in defaults {
+        client.set(*key, *value);
+    }
+    for property in kafka.properties.iter().chain(own) {
+        client.set(&property.key, &property.value);
+    }
+    let brokers = overrides.brokers.clone().or_else(|| kafka.brokers.as_ref().map(|brokers| brokers.value.clone()));
+    if let Some(brokers) = brokers {
+        client.set("bootstrap.servers", brokers);
+    }
+    for (key, value) in &overrides.properties {
+        client.set(key, value);
+    }
+    if client.get("bootstrap.servers").is_none() {
+        let name = &connector.name.text;
+        return Err(Failure::new(format!(
+            "connector {name} names no brokers; write `brokers: \"host:9092\"` in it, or give --brokers"
+        )));
+    }
+    Ok(client)
+}
+
+/// The group of a program that names none: the same for every start of the same program.
+fn default_group(program_name: &str) -> String {
+    let stem = std::path::Path::new(program_name);
+    let parts: Vec<&str> = stem.iter().filter_map(|part| part.to_str()).collect();
+    // A file that is called like its siblings in other folders, `pipeline.vpl`, is told apart by its folder.
+    let tail = parts[parts.len().saturating_sub(2)..].join("-");
+    let name: String = tail
+        .trim_end_matches(".vpl")
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' })
+        .collect();
+    format!("kolo-{}", name.trim_matches(['-', '.']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_group_is_stable_and_says_which_program() {
+        assert_eq!(default_group("scenarios/01_filter/pipeline.vpl"), "kolo-01_filter-pipeline");
+        assert_eq!(default_group("./pipeline.vpl"), "kolo-pipeline");
+        assert_eq!(default_group("<code>"), "kolo-code");
+    }
+
+    #[test]
+    fn librdkafka_judges_properties_one_by_one() {
+        assert!(refusal("linger.ms", "5").is_none());
+        assert!(refusal("linger.mss", "5").is_some_and(|(unknown, _)| unknown));
+        assert!(refusal("linger.ms", "soon").is_some_and(|(unknown, _)| !unknown));
+        let known = known_properties();
+        assert_eq!(similar("linger.mss", known.iter().map(String::as_str)), Some("linger.ms"));
+    }
+}

@@ -1,0 +1,56 @@
+//! `kolo simulate`: a program over a file of events, through the same ring and the same plan as `kolo run`.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::time::Instant;
+
+use crate::args::{ProgramText, SimulateArgs};
+use crate::live::{self, Live};
+use crate::outcome::{Failure, Outcome};
+use crate::pipeline::{self, Feed, Settings};
+use crate::{check, setup, signals};
+
+/// Bytes of the file that are read at a time.
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// Runs the program over the file.
+///
+/// # Errors
+/// A program with errors, a file that cannot be read, or standard output that cannot be written.
+pub(crate) fn run(args: &SimulateArgs) -> Result<Outcome, Failure> {
+    let loaded = check::load(ProgramText::File(&args.program))?;
+    let plan = setup::plan(&loaded)?;
+    let name = args.events.display().to_string();
+    let reader: Box<dyn BufRead + Send> = if name == "-" {
+        Box::new(BufReader::with_capacity(BUFFER_BYTES, std::io::stdin()))
+    } else {
+        let file = File::open(&args.events).map_err(|reason| Failure::new(format_args!("{name}: {reason}")))?;
+        Box::new(BufReader::with_capacity(BUFFER_BYTES, file))
+    };
+    let settings = Settings {
+        slots: args.ring.slots(),
+        in_flight: pipeline::IN_FLIGHT,
+        wait: args.ring.wait.strategy(1),
+        cores: Vec::new(),
+    };
+    let mut outlets = setup::offline_outlets(&plan, !args.quiet);
+    let began = Instant::now();
+    let running = pipeline::start(
+        plan,
+        Feed::Lines { name, reader },
+        |stopper| {
+            outlets.reader_gone = Box::new(move || stopper.stop());
+            outlets
+        },
+        &settings,
+        || {},
+    );
+    signals::install(running.stopper())?;
+    let gauges = running.gauges();
+    let live = Live::start(live::possible(!args.quiet), move || gauges.figures());
+    let finished = running.join()?;
+    let program = args.program.display().to_string();
+    let report = finished.report("simulate", &program, &settings, began, live.stop());
+    report.deliver(&args.report)?;
+    Ok(report.outcome())
+}
