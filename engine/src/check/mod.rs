@@ -1,3 +1,108 @@
 //! Tree to program: names resolved, arguments checked, every problem of a file reported in one go.
+//!
+//! The passes, each of which needs only what those before it found:
+//!
+//! 1. `names`: who declares what, and what is declared twice.
+//! 2. `types`: the fields of every event, inherited ones included.
+//! 3. `constants`: variables and connectors, from top to bottom; a variable is visible below its declaration.
+//! 4. `graph`: which stream reads which; circles and long chains.
+//! 5. `stream`: sources and operations, each stream after those that it reads, so that its fields are known.
+//!
+//! `expression` resolves the expressions of passes 3 and 5; `support` says which parts of the language are refused.
+//!
+//! What is wrong in one place does not hide what is wrong in another, and is not reported again as its own consequences:
+//! a name whose declaration has a syntax error counts as declared.
 
+mod constants;
+mod expression;
+mod graph;
+mod names;
 pub mod program;
+mod stream;
+mod support;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+
+use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::syntax::ast::{self, Span, Statement, StatementKind};
+use crate::syntax::parse;
+use names::Names;
+use program::Program;
+
+/// Where the values of `${NAME}` come from.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Reads and checks a program. `env` gives the values of `${NAME}` in the parameters of connectors, `.from` and `.to`.
+/// The program is `None` if any diagnostic is an error. The diagnostics come in the order of the file.
+pub fn check(source: &SourceFile, env: Environment<'_>) -> (Option<Program>, Vec<Diagnostic>) {
+    let (tree, mut diagnostics) = parse(source);
+    let mut statements = Vec::new();
+    flatten(&tree.statements, &mut statements);
+    let mut checker = Checker {
+        source,
+        env,
+        names: Names::default(),
+        program: Program::default(),
+        visible: Default::default(),
+        diagnostics: Vec::new(),
+    };
+    checker.run(&statements, &tree.broken);
+    let Checker { program, diagnostics: found, .. } = checker;
+    diagnostics.extend(found);
+    diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.code));
+    // The repetitions of a loop have the same problems in the same places.
+    let mut seen = HashSet::new();
+    diagnostics.retain(|diagnostic| seen.insert((diagnostic.code, diagnostic.span, diagnostic.message.clone())));
+    let failed = diagnostics.iter().any(Diagnostic::is_error);
+    ((!failed).then_some(program), diagnostics)
+}
+
+/// All statements, those in loops as well.
+fn flatten<'a>(statements: &'a [Statement], all: &mut Vec<&'a Statement>) {
+    for statement in statements {
+        match &statement.kind {
+            StatementKind::Repeat(repeat) => flatten(&repeat.statements, all),
+            _ => all.push(statement),
+        }
+    }
+}
+
+struct Checker<'a> {
+    source: &'a SourceFile,
+    env: Environment<'a>,
+    names: Names<'a>,
+    program: Program,
+    visible: constants::Visible<'a>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// A stream's declaration.
+#[derive(Clone, Copy)]
+struct Declared<'a> {
+    stream: &'a ast::Stream,
+    /// The whole statement.
+    span: Span,
+    /// How many of the program's variables are declared above it.
+    variables: usize,
+}
+
+impl<'a> Checker<'a> {
+    fn run(&mut self, statements: &[&'a Statement], broken: &'a [ast::Name]) {
+        self.collect_names(statements, broken);
+        self.resolve_events(statements);
+        let streams = self.resolve_constants(statements);
+        for statement in statements {
+            self.refuse_statement(statement);
+        }
+        let order = self.order_streams(&streams);
+        self.resolve_streams(&streams, &order);
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+}

@@ -116,7 +116,7 @@ pub struct EventType {
 pub struct Field {
     /// Its name.
     pub name: Name,
-    /// Its type; an alias that `type` declares is replaced by what it stands for.
+    /// Its type; an alias that `type` declares is replaced by the type for which it stands.
     pub ty: Type,
 }
 

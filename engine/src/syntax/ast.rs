@@ -51,6 +51,8 @@ pub struct Name {
 pub struct Program {
     /// The statements in the order in which they are written; loops are repeated already.
     pub statements: Vec<Statement>,
+    /// The names that statements with a syntax error declare: known, but nothing else is known of them.
+    pub broken: Vec<Name>,
 }
 
 /// One statement of the outermost level.

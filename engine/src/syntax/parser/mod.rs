@@ -39,7 +39,7 @@ pub fn parse(source: &SourceFile) -> (Program, Vec<Diagnostic>) {
     }
     let origin = Origin::file(text.len());
     let statements = Parser::new(text, &origin, 1, &mut shared).statements();
-    (Program { statements }, shared.diagnostics)
+    (Program { statements, broken: shared.broken }, shared.diagnostics)
 }
 
 /// A problem has been reported; the caller gives up as well, or goes on from a place where that makes sense.
@@ -51,6 +51,7 @@ type Parsed<T> = Result<T, Reported>;
 #[derive(Default)]
 struct Shared {
     diagnostics: Vec<Diagnostic>,
+    broken: Vec<Name>,
     expanded_bytes: usize,
 }
 

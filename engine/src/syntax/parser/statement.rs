@@ -6,7 +6,7 @@ use super::super::ast::{
 };
 use super::super::repeat::{MAX_EXPANDED_BYTES, MAX_REPEATS, Template};
 use super::super::token::{Token, TokenKind};
-use super::{Parsed, Parser, Reported};
+use super::{Parsed, Parser, Reported, word_name};
 use crate::diagnostic::{Code, Diagnostic, similar};
 
 const KEYWORDS: &[&str] = &[
@@ -45,6 +45,10 @@ impl<'a> Parser<'a, '_> {
                 Err(Reported) => {
                     if self.at == first {
                         self.next();
+                    }
+                    let (word, name) = (self.tokens[first], self.tokens[(first + 1).min(self.tokens.len() - 1)]);
+                    if begins(word, name) && name.kind == TokenKind::Word {
+                        self.shared.broken.push(word_name(name));
                     }
                     let width = self.tokens[first].indent.map_or(u32::MAX, |indent| indent.width);
                     self.skip_until(|p| {

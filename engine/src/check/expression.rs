@@ -1,0 +1,342 @@
+//! Expressions: what each name in them is, and whether functions are called as they can be.
+//!
+//! A name is, in this order: a parameter of an enclosing lambda; a field that is known to exist; a variable that is
+//! declared above; the stream's alias, which is the whole event; a field.
+
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use super::Checker;
+use super::program::{Expr, ExprKind, Function, Projection};
+use super::support;
+use crate::diagnostic::{Code, Diagnostic, similar};
+use crate::syntax::ast::{self, Arg, Name, Span, UnaryOp};
+
+/// What is known of the fields of the event under test.
+#[derive(Clone)]
+pub(super) enum Fields {
+    /// There is no event.
+    None,
+    /// There is no event, and a word that is no variable is a text.
+    BareWords,
+    /// An event type that is not declared: any field may be there.
+    Any,
+    /// A declared event type: other fields may be there, and are probably misspelt.
+    Declared(Rc<Shape>),
+    /// What `.select` or `.emit` made: no other field is there.
+    Made(Rc<Shape>),
+}
+
+/// Names of fields, and whose they are.
+pub(super) struct Shape {
+    /// The event type or stream.
+    of: String,
+    /// In order, for messages.
+    names: Vec<String>,
+    known: HashSet<String>,
+}
+
+impl Shape {
+    pub(super) fn new(of: String, names: Vec<String>) -> Self {
+        let known = names.iter().cloned().collect();
+        Shape { of, names, known }
+    }
+}
+
+impl Fields {
+    /// The fields of an event that `.select` or `.emit` of a stream made.
+    pub(super) fn made(stream: &str, projections: &[Projection]) -> Self {
+        let names = projections.iter().map(|projection| projection.name.text.clone()).collect();
+        Fields::Made(Rc::new(Shape::new(stream.to_owned(), names)))
+    }
+
+    /// The fields that an event of a merge may have.
+    pub(super) fn union(stream: &str, inputs: &[Fields]) -> Self {
+        let mut names = Vec::new();
+        for input in inputs {
+            let Some(shape) = input.shape() else { return Fields::Any };
+            names.extend(shape.names.iter().filter(|name| !names.contains(*name)).cloned().collect::<Vec<_>>());
+        }
+        Fields::Made(Rc::new(Shape::new(stream.to_owned(), names)))
+    }
+
+    fn shape(&self) -> Option<&Shape> {
+        match self {
+            Fields::Declared(shape) | Fields::Made(shape) => Some(shape),
+            Fields::None | Fields::BareWords | Fields::Any => None,
+        }
+    }
+
+    fn certainly(&self, name: &str) -> bool {
+        self.shape().is_some_and(|shape| shape.known.contains(name))
+    }
+}
+
+/// What the names in an expression can be.
+pub(super) struct Scope<'s> {
+    pub(super) fields: Fields,
+    /// The name of the event as a whole.
+    pub(super) alias: Option<&'s str>,
+    /// Names before a dot that mean the event as well: of its type, of the stream that it comes from.
+    pub(super) qualifiers: Vec<&'s str>,
+    /// How many of the program's variables are visible.
+    variables: usize,
+    parameters: Vec<Parameter>,
+}
+
+struct Parameter {
+    name: String,
+    /// `None`: it is the event itself, as in `.filter(e => e.price > 5)`.
+    number: Option<usize>,
+}
+
+impl<'s> Scope<'s> {
+    pub(super) fn new(fields: Fields, variables: usize) -> Self {
+        Scope { fields, alias: None, qualifiers: Vec::new(), variables, parameters: Vec::new() }
+    }
+
+    fn parameter(&self, name: &str) -> Option<&Parameter> {
+        self.parameters.iter().rev().find(|parameter| parameter.name == name)
+    }
+
+    /// Whether `name.field` is a field of the event.
+    fn is_event(&self, name: &str) -> bool {
+        match self.parameter(name) {
+            Some(parameter) => parameter.number.is_none(),
+            None => {
+                self.alias == Some(name)
+                    || self.qualifiers.contains(&name) && !self.fields.certainly(name)
+            }
+        }
+    }
+}
+
+impl Checker<'_> {
+    /// Resolves an expression. What is wrong with it is reported, and null stands in its place.
+    pub(super) fn resolve(&mut self, expr: &ast::Expr, scope: &mut Scope<'_>) -> Expr {
+        use ast::ExprKind as Tree;
+        let kind = match &expr.kind {
+            Tree::Null => ExprKind::Null,
+            Tree::Bool(value) => ExprKind::Bool(*value),
+            Tree::Int(value) => ExprKind::Int(*value),
+            Tree::Float(value) => ExprKind::Float(*value),
+            Tree::String(value) => ExprKind::String(value.clone()),
+            Tree::Duration(value) => ExprKind::Duration(*value),
+            Tree::Timestamp(value) => ExprKind::Timestamp(*value),
+            Tree::Array(items) => ExprKind::Array(items.iter().map(|item| self.resolve(item, scope)).collect()),
+            Tree::Map(entries) => ExprKind::Map(
+                entries.iter().map(|(key, value)| (key.text.clone(), self.resolve(value, scope))).collect(),
+            ),
+            Tree::Name(name) => self.resolve_name(name, expr.span, scope),
+            Tree::Member { of, field, .. } => match &of.kind {
+                Tree::Name(name) if scope.is_event(name) => self.field(&field.text, field.span, scope),
+                _ => ExprKind::Member { of: self.boxed(of, scope), field: field.text.clone() },
+            },
+            Tree::Index { of, index } => ExprKind::Index { of: self.boxed(of, scope), index: self.boxed(index, scope) },
+            Tree::Slice { of, from, to } => ExprKind::Slice {
+                of: self.boxed(of, scope),
+                from: from.as_ref().map(|from| self.boxed(from, scope)),
+                to: to.as_ref().map(|to| self.boxed(to, scope)),
+            },
+            Tree::Call { callee, args } => self.call(callee, args, expr.span, scope),
+            Tree::Unary { op, operand } => {
+                let operand = self.boxed(operand, scope);
+                match (op, &operand.kind) {
+                    (UnaryOp::Negate, ExprKind::Int(value)) if *value != i64::MIN => ExprKind::Int(-value),
+                    (UnaryOp::Negate, ExprKind::Float(value)) => ExprKind::Float(-value),
+                    _ => ExprKind::Unary { op: *op, operand },
+                }
+            }
+            Tree::Binary { op, left, right } => {
+                ExprKind::Binary { op: *op, left: self.boxed(left, scope), right: self.boxed(right, scope) }
+            }
+            Tree::IsNull { operand, negated } => {
+                ExprKind::IsNull { operand: self.boxed(operand, scope), negated: *negated }
+            }
+            Tree::Range { from, to, inclusive } => {
+                ExprKind::Range { from: self.boxed(from, scope), to: self.boxed(to, scope), inclusive: *inclusive }
+            }
+            Tree::If { condition, then, otherwise } => ExprKind::If {
+                condition: self.boxed(condition, scope),
+                then: self.boxed(then, scope),
+                otherwise: self.boxed(otherwise, scope),
+            },
+            Tree::Lambda { .. } => {
+                let diagnostic = Diagnostic::new(Code::WrongArguments, expr.span, "a lambda cannot stand here")
+                    .help("lambdas are the second argument of `map` and `filter`, and the argument of `.filter`");
+                self.report(diagnostic);
+                ExprKind::Null
+            }
+        };
+        Expr { kind, span: expr.span }
+    }
+
+    fn boxed(&mut self, expr: &ast::Expr, scope: &mut Scope<'_>) -> Box<Expr> {
+        Box::new(self.resolve(expr, scope))
+    }
+
+    fn resolve_name(&mut self, name: &str, span: Span, scope: &Scope<'_>) -> ExprKind {
+        if let Some(parameter) = scope.parameter(name) {
+            return parameter.number.map_or(ExprKind::Event, ExprKind::Parameter);
+        }
+        let variable = self.visible.get(name, scope.variables);
+        if scope.fields.certainly(name) {
+            if let Some(index) = variable {
+                let message = format!("`{name}` is a field here, not the variable");
+                let diagnostic = Diagnostic::new(Code::HiddenVariable, span, message)
+                    .related(self.program.variables[index].name.span, "the variable")
+                    .help("give the variable a name that no field has");
+                self.report(diagnostic);
+            }
+            return ExprKind::Field(name.to_owned());
+        }
+        if let Some(index) = variable {
+            return ExprKind::Variable(index);
+        }
+        if scope.alias == Some(name) {
+            return ExprKind::Event;
+        }
+        match scope.fields {
+            Fields::BareWords => ExprKind::String(name.to_owned()),
+            Fields::None => {
+                if !self.names.broken.contains(name) {
+                    let diagnostic = Diagnostic::new(Code::UnknownVariable, span, format!("there is no variable `{name}`"))
+                        .suggest(self.visible.similar(name))
+                        .note("a variable is visible below its declaration; fields exist in streams only");
+                    self.report(diagnostic);
+                }
+                ExprKind::Null
+            }
+            _ => self.field(name, span, scope),
+        }
+    }
+
+    /// A field of the event under test, which may not have it.
+    fn field(&mut self, name: &str, span: Span, scope: &Scope<'_>) -> ExprKind {
+        let warning = match &scope.fields {
+            _ if scope.fields.certainly(name) => None,
+            Fields::Declared(shape) => Some((shape, format!("the event `{}` declares no field `{name}`", shape.of), None)),
+            Fields::Made(shape) => {
+                let note = format!("it has {}", list(&shape.names));
+                Some((shape, format!("an event of `{}` has no field `{name}`", shape.of), Some(note)))
+            }
+            Fields::None | Fields::BareWords | Fields::Any => None,
+        };
+        if let Some((shape, message, note)) = warning {
+            let suggestion = similar(name, shape.names.iter().map(String::as_str));
+            let mut diagnostic = Diagnostic::new(Code::UnknownField, span, message).suggest(suggestion);
+            diagnostic.notes.extend(note);
+            self.report(diagnostic);
+        }
+        ExprKind::Field(name.to_owned())
+    }
+
+    fn call(&mut self, callee: &ast::Expr, args: &[Arg], span: Span, scope: &mut Scope<'_>) -> ExprKind {
+        let name = match &callee.kind {
+            ast::ExprKind::Name(name) => name.as_str(),
+            ast::ExprKind::Member { field, .. } => {
+                let message = format!("functions are not called with a dot: `.{}(…)`", field.text);
+                let diagnostic = Diagnostic::new(Code::UnknownFunction, field.span, message)
+                    .help(format!("give it what stands before the dot: `{}(x, …)`", field.text));
+                self.report(diagnostic);
+                return ExprKind::Null;
+            }
+            _ => {
+                self.report(Diagnostic::new(Code::UnknownFunction, callee.span, "this is no function"));
+                return ExprKind::Null;
+            }
+        };
+        if self.names.functions.contains(name) || self.names.broken.contains(name) {
+            return ExprKind::Null;
+        }
+        let Some((function, _, least, most)) = Function::ALL.iter().find(|(_, known, ..)| *known == name).copied() else {
+            self.unknown_function(name, callee.span);
+            return ExprKind::Null;
+        };
+        for arg in args {
+            if let Some(label) = &arg.name {
+                let message = format!("`{name}` has no argument `{}`", label.text);
+                let diagnostic = Diagnostic::new(Code::UnknownArgument, label.span, message)
+                    .help("the arguments of a function have no names");
+                self.report(diagnostic);
+            }
+        }
+        if args.len() < least || args.len() > most {
+            let takes = match (least, most) {
+                (0, 0) => "no argument".into(),
+                (1, 1) => "1 argument".into(),
+                (_, usize::MAX) => format!("at least {least} argument"),
+                _ if least == most => format!("{least} arguments"),
+                _ => format!("{least} to {most} arguments"),
+            };
+            let message = format!("`{name}` takes {takes}, not {}", args.len());
+            self.report(Diagnostic::new(Code::WrongArguments, span, message));
+        }
+        let takes_lambda = matches!(function, Function::Map | Function::Filter);
+        let mut resolved = Vec::with_capacity(args.len());
+        for (position, arg) in args.iter().enumerate() {
+            resolved.push(if takes_lambda && position == 1 {
+                self.lambda(name, &arg.value, scope)
+            } else {
+                self.resolve(&arg.value, scope)
+            });
+        }
+        ExprKind::Call { function, args: resolved }
+    }
+
+    fn unknown_function(&mut self, name: &str, span: Span) {
+        let mut diagnostic = Diagnostic::new(Code::UnknownFunction, span, format!("there is no function `{name}`"));
+        diagnostic = if support::AGGREGATES.contains(&name) {
+            diagnostic.note(format!("`{name}` is an aggregate; it stands in `.aggregate`"))
+        } else {
+            let functions = Function::ALL.iter().map(|(_, known, ..)| *known);
+            diagnostic.suggest(similar(name, functions).or_else(|| self.names.functions.similar(name)))
+        };
+        self.report(diagnostic);
+    }
+
+    /// The second argument of `map` and `filter`.
+    fn lambda(&mut self, function: &str, expr: &ast::Expr, scope: &mut Scope<'_>) -> Expr {
+        let ast::ExprKind::Lambda { parameters, body } = &expr.kind else {
+            let message = format!("the second argument of `{function}` is a lambda");
+            self.report(Diagnostic::new(Code::WrongArguments, expr.span, message).help("for example `x => x > 5`"));
+            return Expr { kind: ExprKind::Null, span: expr.span };
+        };
+        let [parameter] = &parameters[..] else {
+            let message = format!("the lambda of `{function}` has one parameter, not {}", parameters.len());
+            self.report(Diagnostic::new(Code::WrongArguments, expr.span, message));
+            return Expr { kind: ExprKind::Null, span: expr.span };
+        };
+        let number = scope.parameters.iter().filter(|parameter| parameter.number.is_some()).count();
+        let body = self.with_parameter(parameter, Some(number), body, scope);
+        Expr { kind: ExprKind::Lambda(Box::new(body)), span: expr.span }
+    }
+
+    /// The argument of `.filter`: an expression, or a lambda whose parameter is the event.
+    pub(super) fn resolve_filter(&mut self, expr: &ast::Expr, scope: &mut Scope<'_>) -> Expr {
+        let ast::ExprKind::Lambda { parameters, body } = &expr.kind else { return self.resolve(expr, scope) };
+        let [parameter] = &parameters[..] else {
+            let message = format!("the lambda of `.filter` has one parameter, not {}", parameters.len());
+            self.report(Diagnostic::new(Code::WrongArguments, expr.span, message));
+            return Expr { kind: ExprKind::Null, span: expr.span };
+        };
+        self.with_parameter(parameter, None, body, scope)
+    }
+
+    fn with_parameter(&mut self, name: &Name, number: Option<usize>, body: &ast::Expr, scope: &mut Scope<'_>) -> Expr {
+        scope.parameters.push(Parameter { name: name.text.clone(), number });
+        let body = self.resolve(body, scope);
+        scope.parameters.pop();
+        body
+    }
+}
+
+/// `a`, `b` and `c`.
+fn list(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match &quoted[..] {
+        [] => "no fields".into(),
+        [one] => one.clone(),
+        [all @ .., last] => format!("{} and {last}", all.join(", ")),
+    }
+}

@@ -1,0 +1,189 @@
+//! What of the language kolo runs, what it does not run yet, and what it refuses for good.
+
+use super::Checker;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::syntax::ast::{self, ExprKind, Op, OpKind, Span, Statement, StatementKind, Step};
+
+/// How kolo stands to an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Support {
+    /// It runs.
+    Yes,
+    /// It is part of the language, and will run.
+    NotYet,
+    /// It will not; this does the same or nearly so.
+    Refused(&'static str),
+}
+
+/// Every operation that has a name.
+pub(super) const OPERATIONS: &[(&str, Support)] = &[
+    ("where", Support::Yes),
+    ("having", Support::Yes),
+    ("select", Support::Yes),
+    ("emit", Support::Yes),
+    ("to", Support::Yes),
+    ("limit", Support::Yes),
+    ("distinct", Support::Yes),
+    ("filter", Support::Yes),
+    ("window", Support::NotYet),
+    ("aggregate", Support::NotYet),
+    ("partition_by", Support::NotYet),
+    ("within", Support::NotYet),
+    ("not", Support::NotYet),
+    ("strict", Support::NotYet),
+    ("stnm", Support::NotYet),
+    ("stam", Support::NotYet),
+    ("each", Support::NotYet),
+    ("longest", Support::NotYet),
+    ("subsets", Support::NotYet),
+    ("on", Support::NotYet),
+    ("watermark", Support::NotYet),
+    ("allowed_lateness", Support::NotYet),
+    ("order_by", Support::NotYet),
+    ("map", Support::NotYet),
+    ("process", Support::NotYet),
+    ("print", Support::NotYet),
+    ("log", Support::NotYet),
+    ("alert", Support::NotYet),
+    ("tap", Support::NotYet),
+    ("context", Support::NotYet),
+    ("trend_aggregate", Support::NotYet),
+    ("pattern", Support::NotYet),
+    ("forecast", Support::Refused("put the matches out to a topic and forecast from there")),
+    ("score", Support::Refused("put the events out to a topic and score them in a service that reads it")),
+    ("enrich", Support::Refused("join with a stream that carries the data: `join(A, B)`")),
+    ("fork", Support::Refused("declare several streams that read this one")),
+    ("any", Support::Refused("declare a stream for each alternative and `merge` them")),
+    ("all", Support::Refused("write a sequence with `->`, or a `join`")),
+    ("first", Support::Refused("`.limit(1)` passes the first event")),
+    ("concurrent", Support::Refused("run more lanes: `--lanes N`")),
+    ("collect", Support::Refused("`.aggregate(all: collect(x))` collects values")),
+    ("on_error", Support::Refused("leave it out: malformed records and missing values are counted and reported")),
+];
+
+/// Functions that stand in `.aggregate` and `.trend_aggregate` only.
+pub(super) const AGGREGATES: &[&str] = &[
+    "count",
+    "stddev",
+    "count_distinct",
+    "distinct",
+    "distinct_count",
+    "ema",
+    "median",
+    "percentile",
+    "p50",
+    "p95",
+    "p99",
+    "collect",
+    "count_trends",
+    "count_events",
+    "sum_trends",
+    "avg_trends",
+    "min_trends",
+    "max_trends",
+];
+
+impl<'a> Checker<'a> {
+    pub(super) fn not_yet(&mut self, span: Span, what: &str) {
+        self.report(
+            Diagnostic::new(Code::NotYet, span, format!("{what} is not supported yet"))
+                .note("docs/vpl.md lists what kolo runs today"),
+        );
+    }
+
+    /// Statements that are not supported, or have no effect.
+    pub(super) fn refuse_statement(&mut self, statement: &'a Statement) {
+        match &statement.kind {
+            StatementKind::Context(context) => self.not_yet(context.name.span, "`context`"),
+            StatementKind::Function(function) => self.not_yet(function.name.span, "`fn`"),
+            StatementKind::Pattern(pattern) => {
+                self.check_absence(&pattern.steps.iter().collect::<Vec<_>>());
+                self.not_yet(pattern.name.span, "`pattern`");
+            }
+            StatementKind::Import(import) if import.foreign => {
+                let message = "kolo runs no foreign functions, and will not";
+                let diagnostic =
+                    Diagnostic::new(Code::Refused, statement.span, message).help("write the function in VPL with `fn`");
+                self.report(diagnostic);
+            }
+            StatementKind::Import(import) => self.not_yet(import.path.span, "`import`"),
+            StatementKind::Config(config) => {
+                let diagnostic = Diagnostic::new(Code::NoEffect, config.name.span, "`config` has no effect")
+                    .help("leave it out; kolo is configured by its flags and by connectors");
+                self.report(diagnostic);
+            }
+            _ => {}
+        }
+    }
+
+    /// An absence is known to have happened only when nothing can follow it.
+    fn check_absence(&mut self, steps: &[&ast::Step]) {
+        let Some((_, before_last)) = steps.split_last() else { return };
+        for step in before_last.iter().filter(|step| step.not) {
+            let diagnostic = Diagnostic::new(Code::NeverMatches, step.span, "this pattern can never match")
+                .label("an absence can stand in last place only")
+                .help(format!("to forbid it between two steps, write `.not({})`", step.event.text));
+            self.report(diagnostic);
+        }
+    }
+
+    /// What is wrong with a stream's operations whether they are supported or not.
+    pub(super) fn check_shape(&mut self, ops: &'a [Op]) {
+        let steps: Vec<&Step> = ops.iter().filter_map(|op| if let OpKind::Follow(step) = &op.kind { Some(step) } else { None }).collect();
+        self.check_absence(&steps);
+        for name in ["window", "aggregate", "trend_aggregate"] {
+            let mut found = ops.iter().filter(|op| op.name.text == name);
+            if let (Some(first), Some(second)) = (found.next(), found.next()) {
+                let message = format!("this is a second `.{name}` in one stream");
+                let diagnostic = Diagnostic::new(Code::SecondWindow, second.name.span, message)
+                    .related(first.name.span, "the first")
+                    .help("put it into a stream of its own that reads this one");
+                self.report(diagnostic);
+            }
+        }
+        let aggregated = ops.iter().any(|op| op.name.text == "aggregate");
+        for op in ops {
+            match (op.name.text.as_str(), &op.kind) {
+                ("having", _) if !aggregated => {
+                    let message = "`.having` filters the results of `.aggregate`, and this stream has none";
+                    let diagnostic = Diagnostic::new(Code::HavingWithoutAggregate, op.name.span, message).help("write `.where`");
+                    self.report(diagnostic);
+                }
+                ("window", OpKind::Plain(args)) => {
+                    if let Some(name) = args.iter().filter_map(|arg| arg.name.as_ref()).find(|name| name.text == "policy") {
+                        let diagnostic = Diagnostic::new(Code::Refused, name.span, "a window has no policy")
+                            .help("`.watermark` and `.allowed_lateness` say when a window closes");
+                        self.report(diagnostic);
+                    }
+                }
+                ("trend_aggregate", OpKind::Plain(args)) => args.iter().for_each(|arg| self.check_trend(&arg.value)),
+                ("context", OpKind::Plain(args)) => {
+                    if let [ast::Arg { value: ast::Expr { kind: ExprKind::Name(name), span, .. }, .. }] = &args[..]
+                        && !self.names.contexts.contains(name)
+                        && !self.names.broken.contains(name.as_str())
+                    {
+                        let diagnostic = Diagnostic::new(Code::UnknownContext, *span, format!("there is no context `{name}`"))
+                            .suggest(self.names.contexts.similar(name))
+                            .help(format!("declare it: `context {name}`"));
+                        self.report(diagnostic);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// `sum_trends` and its relatives need an alias: a bare field does not say of which events.
+    fn check_trend(&mut self, expr: &ast::Expr) {
+        if let ExprKind::Call { callee, args } = &expr.kind
+            && let ExprKind::Name(function) = &callee.kind
+            && ["sum_trends", "avg_trends", "min_trends", "max_trends"].contains(&function.as_str())
+            && let [ast::Arg { value: ast::Expr { kind: ExprKind::Name(field), span, .. }, .. }] = &args[..]
+        {
+            let message = format!("`{function}` of a bare field does not say of which events");
+            let diagnostic = Diagnostic::new(Code::BareTrendField, *span, message)
+                .help(format!("write the alias of the `all` step before it: `b.{field}`"));
+            self.report(diagnostic);
+        }
+    }
+}
