@@ -7,7 +7,8 @@
 //! - Rate: records in, divided by the time from the first to the last output by the broker's own clock (LogAppendTime).
 //! - Processor time: user and system time of the engine's process and its children, start to end, per record in.
 //! - Every output of every round is compared by value and order with `kolo_source::generate`; kolo's committed offsets
-//!   must be the ends of its input. A difference ends the benchmark with exit code 1.
+//!   must be the ends of its input. A difference ends the benchmark with exit code 1 and leaves the output topics to be
+//!   looked at.
 
 use std::env;
 use std::fs;
@@ -139,7 +140,7 @@ impl Options {
             Some(path) => path.clone(),
             None => env::current_exe()?.with_file_name("kolo"),
         };
-        if self.engines.contains(&Engine::Kolo) && !path.exists() {
+        if self.engines.contains(&Engine::Kolo) && self.kolo.is_none() && !path.exists() {
             let hint = "build it with `cargo build --release`, or name one with --kolo";
             return Err(format!("there is no {}; {hint}", path.display()).into());
         }
@@ -156,28 +157,36 @@ struct Bench<'a> {
 impl Bench<'_> {
     /// All rounds of one program on one number of partitions, with an input of its own.
     fn case(&self, program: Program, partitions: i32) -> Result<Case> {
-        let options = self.options;
         let input = self.name(&format!("{program}-{partitions}"));
-        eprintln!("loading {} records into {input}", options.events);
-        self.broker.load(&input, program.input(), partitions, options.events)?;
-        let mut rounds = vec![Vec::new(); options.engines.len()];
-        for round in 0..options.warm_up + options.rounds {
-            for (engine, rounds) in options.engines.iter().zip(&mut rounds) {
-                let run = Run { bench: self, program, partitions, input: &input, number: round };
-                let measured = match engine {
+        eprintln!("loading {} records into {input}", self.options.events);
+        self.broker.load(&input, program.input(), partitions, self.options.events)?;
+        let rounds = self.rounds(program, partitions, &input);
+        self.broker.delete(&[input])?;
+        Ok(Case { program, partitions, rounds: rounds? })
+    }
+
+    /// The rounds that count, per engine.
+    fn rounds(&self, program: Program, partitions: i32, input: &str) -> Result<Vec<Vec<Round>>> {
+        let Options { engines, warm_up, rounds, .. } = self.options;
+        let mut measured = vec![Vec::new(); engines.len()];
+        for number in 0..warm_up + rounds {
+            for (engine, measured) in engines.iter().zip(&mut measured) {
+                let run = Run { bench: self, program, partitions, input, number };
+                let round = match engine {
                     Engine::Relay => run.relay(Settings::Tuned),
                     Engine::RelayKolo => run.relay(Settings::Kolo),
                     Engine::Kolo => run.kolo(),
-                }
-                .map_err(|error| format!("{}, {program}, {partitions} partitions: {error}", engine.label()))?;
-                eprintln!("round {round}: {:<22} {:>9.0} records/s", engine.label(), measured.records_per_s);
-                if round >= options.warm_up {
-                    rounds.push(measured);
+                };
+                let (engine, partitions) = (engine.label(), report::counted(partitions, "partition"));
+                let round = round.map_err(|error| format!("{engine}, {program}, {partitions}: {error}"))?;
+                let warming = if number < *warm_up { " (warming up)" } else { "" };
+                eprintln!("{engine:<22} {:>9.0} records/s{warming}", round.records_per_s);
+                if number >= *warm_up {
+                    measured.push(round);
                 }
             }
         }
-        self.broker.delete(&[input])?;
-        Ok(Case { program, partitions, rounds })
+        Ok(measured)
     }
 
     /// A topic's or group's name that no other benchmark has at this moment.

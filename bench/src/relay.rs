@@ -32,6 +32,10 @@ const BATCH: usize = 512;
 /// Rest when nothing has arrived; a busy loop would take the processor from librdkafka's own threads.
 const IDLE: Duration = Duration::from_micros(50);
 
+/// librdkafka asks for an idempotent producer's id half a second after the producer is made, and sends nothing before. The
+/// input is opened after that: what is fetched while nothing can be sent would be a head start that no clock sees.
+const PRODUCER_ID: Duration = Duration::from_millis(600);
+
 /// Where the relay reads and writes.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -82,8 +86,9 @@ impl Settings {
 
 /// Relays what is in the input topic now, then returns.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let mut input = Input::open(options)?;
     let mut output = Output::open(options)?;
+    thread::sleep(PRODUCER_ID);
+    let mut input = Input::open(options)?;
     // Declared after `input`, so dropped before it: no message may outlive its consumer.
     let mut batch = Batch::new();
     let mut passing = Vec::with_capacity(BATCH);

@@ -1,6 +1,5 @@
 //! The figures, as a table for people and as JSON for machines.
 
-use std::fmt::Write;
 use std::fs;
 use std::thread;
 
@@ -23,51 +22,44 @@ const QUANTITIES: [Quantity; 5] = [
 
 /// A table of one case, an engine a line; the ratio is to the first engine, round by round.
 pub(crate) fn table(options: &Options, case: &Case) -> String {
-    let mut out = String::new();
-    let partitions = if case.partitions == 1 { "partition" } else { "partitions" };
-    let _ = writeln!(
-        out,
-        "\n{}: {} {partitions}, {} records, median of {} (least – greatest)",
-        case.program,
-        case.partitions,
-        grouped(options.events as f64),
-        options.rounds
-    );
-    let _ = writeln!(
-        out,
-        "{:<23}{:>10} {:<24}{:>6} {:<14}{:>7}{:>7}{:>6}  of {}",
-        "",
-        "records/s",
-        "",
-        "CPU ns",
-        "",
-        "peak MB",
-        "1st ms",
-        "out/in",
-        options.engines[0].label()
-    );
+    let Case { program, partitions, .. } = case;
+    let records = grouped(options.events);
+    let mut out = format!("\n{program}, {}, {records} records\n", counted(*partitions, "partition"));
+    let reference = format!("of {}", options.engines[0].label());
+    let columns = ["million records/s", "CPU ns/record", "peak MB", "first ms", "out/in", &reference];
+    out += &line("", columns.map(str::to_string));
     for (engine, rounds) in options.engines.iter().zip(&case.rounds) {
-        let rate = Summary::of(rounds.iter().map(|round| round.records_per_s));
-        let cpu = Summary::of(rounds.iter().map(|round| round.cpu_ns));
-        let ratio = ratio(rounds, &case.rounds[0]);
-        let median = |quantity: fn(&Round) -> f64| Summary::of(rounds.iter().map(quantity)).median;
-        let _ = writeln!(
-            out,
-            "{:<23}{:>10} {:<24}{:>6.0} {:<14}{:>7.0}{:>7.0}{:>6.2}  {:.2} ({:.2} – {:.2})",
-            engine.label(),
-            grouped(rate.median),
-            format!("({} – {})", grouped(rate.min), grouped(rate.max)),
-            cpu.median,
-            format!("({:.0} – {:.0})", cpu.min, cpu.max),
-            median(|round| round.peak_mb),
-            median(|round| round.first_output_ms),
-            median(|round| round.outputs_per_record),
-            ratio.median,
-            ratio.min,
-            ratio.max,
-        );
+        let summary = |quantity: fn(&Round) -> f64| Summary::of(rounds.iter().map(quantity));
+        let cells = [
+            spread(summary(|round| round.records_per_s / 1e6), 3),
+            spread(summary(|round| round.cpu_ns), 0),
+            format!("{:.0}", summary(|round| round.peak_mb).median),
+            format!("{:.0}", summary(|round| round.first_output_ms).median),
+            format!("{:.2}", summary(|round| round.outputs_per_record).median),
+            spread(ratio(rounds, &case.rounds[0]), 2),
+        ];
+        out += &line(engine.label(), cells);
     }
+    let rounds = counted(options.rounds as i32, "round");
+    out += &format!("Median of {rounds} (least – greatest); first: from start to first output.\n");
     out
+}
+
+/// One line of a table.
+fn line(label: &str, cells: [String; 6]) -> String {
+    let [rate, cpu, memory, first, outputs, ratio] = cells;
+    let line = format!("{label:<23}{rate:<22}{cpu:<19}{memory:>7}{first:>10}{outputs:>8}   {ratio}");
+    format!("{}\n", line.trim_end())
+}
+
+/// `median (least – greatest)`.
+fn spread(Summary { median, min, max }: Summary, decimals: usize) -> String {
+    format!("{median:.decimals$} ({min:.decimals$} – {max:.decimals$})")
+}
+
+/// `1 round`, `2 rounds`.
+pub(crate) fn counted(number: i32, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Everything measured, with what it was measured on.
@@ -110,9 +102,9 @@ fn summary(summary: Summary) -> Value {
     json!({ "median": summary.median, "min": summary.min, "max": summary.max })
 }
 
-/// A whole number with commas between its thousands.
-fn grouped(number: f64) -> String {
-    let digits = format!("{number:.0}");
+/// A number with commas between its thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
         if i > 0 && (digits.len() - i).is_multiple_of(3) {
@@ -136,7 +128,19 @@ mod tests {
 
     #[test]
     fn thousands_are_grouped() {
-        let written = [0.0, 7.4, 999.6, 12_345.0, 2_812_345.0].map(grouped);
-        assert_eq!(written, ["0", "7", "1,000", "12,345", "2,812,345"]);
+        assert_eq!([0, 7, 1_000, 12_345, 2_812_345].map(grouped), ["0", "7", "1,000", "12,345", "2,812,345"]);
+    }
+
+    #[test]
+    fn ratios_are_taken_within_a_round() {
+        let round = |records_per_s| Round {
+            records_per_s,
+            cpu_ns: 0.0,
+            peak_mb: 0.0,
+            first_output_ms: 0.0,
+            outputs_per_record: 0.0,
+        };
+        let ratio = ratio(&[1.0, 3.0, 8.0].map(round), &[2.0, 3.0, 4.0].map(round));
+        assert_eq!(ratio, Summary { median: 1.0, min: 0.5, max: 2.0 });
     }
 }
