@@ -71,8 +71,8 @@ fn append_digits(mut number: u64, mut digits: &[u8]) -> u64 {
 #[inline]
 fn eight_digits(text: u64) -> u64 {
     let digits = text & 0x0f0f_0f0f_0f0f_0f0f;
-    let pairs = digits * 10 + (digits >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = pairs * 100 + (pairs >> 16) & 0x0000_ffff_0000_ffff;
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
     (fours * 10_000 + (fours >> 32)) & 0xffff_ffff
 }
 

@@ -7,8 +7,6 @@
 pub(crate) mod compile;
 mod eval;
 mod functions;
-#[cfg(test)]
-mod tests;
 
 use std::cell::Cell;
 

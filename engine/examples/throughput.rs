@@ -1,0 +1,103 @@
+//! How long the engine takes for a record, alone on one thread: no ring, no Kafka, inputs laid out in slots beforehand.
+//!
+//! ```text
+//! cargo run --release -p kolo-engine --example throughput [-- PROGRAM.vpl [LAPS]]
+//! ```
+//!
+//! Each line is one program over scenario-01 records: the least and the median time a record over all laps, where a lap
+//! fills 4,096 slots (outside of the measured time) and processes them in batches of 256, as a lane does. The programs
+//! that stop early show what the phases cost: a stream of another type leaves decoding and routing alone, a filter that
+//! nothing passes adds the predicate, the whole scenario adds the output. With a PROGRAM, only that one is run, over
+//! the same records; it has to read events of type `Tick`.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use kolo_engine::Engine;
+use kolo_engine::check::check;
+use kolo_engine::diagnostic::{SourceFile, render};
+use kolo_engine::plan::Plan;
+use kolo_engine::slot::Slot;
+
+const SLOTS: usize = 4096;
+const BATCH_SLOTS: usize = 256;
+const LAPS: usize = 1000;
+
+/// Name, program, and which records it reads.
+const PROGRAMS: &[(&str, &str, fn(usize) -> String)] = &[
+    ("decode and route", "stream S = Other.emit()", narrow),
+    ("+ predicate", "stream S = Tick.where(price > 1000).emit(symbol: symbol, price: price, volume: volume)", narrow),
+    (
+        "+ output (scenario 01)",
+        "stream S = Tick.where(price > 50).emit(symbol: symbol, price: price, volume: volume)",
+        narrow,
+    ),
+    ("all fields passed on", "stream S = Tick.where(price > 50).emit()", narrow),
+    (
+        "ten fields, other order",
+        "stream S = Tick.where(price > 50).emit(symbol: symbol, price: price, volume: volume)",
+        wide,
+    ),
+    (
+        "two streams, arithmetic",
+        "stream V = Tick.select(symbol: symbol, notional: price * volume)\n\
+         stream A = V.where(notional > 300000).emit(symbol: symbol, notional: notional, fee: notional * 0.25 + 1)\n\
+         stream B = Tick.where(price > 50 and price < 100)\
+         .emit(symbol: symbol, bid: price - 0.25, ask: price + 0.25, lots: volume / 100, rest: volume % 100)",
+        narrow,
+    ),
+];
+
+const BASE_MS: usize = 1_775_990_400_000;
+const SYMBOLS: [&str; 4] = ["AAPL", "GOOG", "MSFT", "TSLA"];
+
+fn narrow(i: usize) -> String {
+    let (ts, symbol, price, volume) = (BASE_MS + i, SYMBOLS[i % 4], 40 + i % 100, 1000 + i % 5000);
+    format!(r#"{{"event_type": "Tick", "ts": {ts}, "symbol": "{symbol}", "price": {price}.0, "volume": {volume}}}"#)
+}
+
+fn wide(i: usize) -> String {
+    let (ts, symbol, price, volume) = (BASE_MS + i, SYMBOLS[i % 4], 40 + i % 100, 1000 + i % 5000);
+    format!(
+        r#"{{"venue": "XNAS", "seq": {i}, "volume": {volume}, "bid": {}.75, "price": {price}.0, "ask": {price}.25, "side": "b", "symbol": "{symbol}", "ts": {ts}, "event_type": "Tick"}}"#,
+        price - 1
+    )
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let laps = arguments.get(1).map_or(LAPS, |laps| laps.parse().expect("LAPS is a number"));
+    match arguments.first() {
+        Some(path) => measure(path, &std::fs::read_to_string(path).expect("PROGRAM can be read"), narrow, laps),
+        None => PROGRAMS.iter().for_each(|(name, program, record)| measure(name, program, *record, laps)),
+    }
+}
+
+fn measure(name: &str, program: &str, record: fn(usize) -> String, laps: usize) {
+    let file = SourceFile::new(name, program);
+    let (checked, diagnostics) = check(&file, &|_| None);
+    let Some(checked) = checked else { panic!("{}", render(&file, &diagnostics, false)) };
+    let mut engine = Engine::new(Arc::new(Plan::compile(&checked).expect("within the limits")));
+    let mut slots: Vec<Slot> = (0..SLOTS).map(|_| Slot::default()).collect();
+    let records: Vec<String> = (0..SLOTS).map(record).collect();
+    let mut times: Vec<f64> = Vec::with_capacity(laps);
+    for _ in 0..laps {
+        for (slot, record) in slots.iter_mut().zip(&records) {
+            slot.recycle();
+            slot.payload.set(None, Some(record.as_bytes()));
+        }
+        let start = Instant::now();
+        for batch in slots.chunks_mut(BATCH_SLOTS) {
+            engine.process(batch);
+        }
+        times.push(start.elapsed().as_nanos() as f64 / SLOTS as f64);
+    }
+    times.sort_by(f64::total_cmp);
+    let outputs: usize = slots.iter().map(|slot| slot.outputs.list().len()).sum();
+    println!(
+        "{name:<24} {:6.1} ns least  {:6.1} ns median  {:5.2} outputs a record",
+        times[0],
+        times[times.len() / 2],
+        outputs as f64 / SLOTS as f64
+    );
+}
