@@ -79,7 +79,7 @@ codes! {
     UnknownKind "E027" "a kind of connector that kolo does not have",
     UnknownVariable "E028" "an unknown variable",
     Cycle "E029" "declarations that go round in a circle",
-    LongChain "E030" "a chain of too many streams",
+    LongChain "E030" "a chain of too many streams or events",
     HavingWithoutAggregate "E031" "`.having` without `.aggregate`",
     MissingTopic "E032" "a topic that is named nowhere",
     UndefinedEnvironment "E033" "an environment variable that is not set",

@@ -6,9 +6,7 @@
 use std::collections::HashMap;
 
 use super::expression::{Fields, Scope};
-use super::program::{
-    At, Connector, ConnectorKind, Expr, ExprKind, Kafka, OffsetReset, Property, Variable as Value,
-};
+use super::program::{At, Connector, ConnectorKind, Expr, ExprKind, Kafka, OffsetReset, Property, Variable as Value};
 use super::{Checker, Declared};
 use crate::diagnostic::{Code, Diagnostic, similar};
 use crate::syntax::ast::{self, BinaryOp, Name, Param, Span, Statement, StatementKind, VariableKind};
@@ -39,7 +37,8 @@ impl<'a> Visible<'a> {
 }
 
 /// The parameters of a Kafka connector that are kolo's own. All others are librdkafka's.
-const KAFKA_PARAMS: &[&str] = &["brokers", "bootstrap_servers", "topic", "group_id", "auto_offset_reset", "exactly_once"];
+const KAFKA_PARAMS: &[&str] =
+    &["brokers", "bootstrap_servers", "topic", "group_id", "auto_offset_reset", "exactly_once"];
 
 impl<'a> Checker<'a> {
     /// Resolves variables and connectors from top to bottom. Returns the streams in order of declaration.
@@ -124,10 +123,13 @@ impl<'a> Checker<'a> {
                 ConnectorKind::Console
             }
             kind => {
-                let diagnostic =
-                    Diagnostic::new(Code::UnknownKind, connector.kind.span, format!("kolo has no connector of kind `{kind}`"))
-                        .suggest(similar(kind, ["kafka", "file", "console"]))
-                        .help("the kinds are kafka, file and console; bring other sources into Kafka first");
+                let diagnostic = Diagnostic::new(
+                    Code::UnknownKind,
+                    connector.kind.span,
+                    format!("kolo has no connector of kind `{kind}`"),
+                )
+                .suggest(similar(kind, ["kafka", "file", "console"]))
+                .help("the kinds are kafka, file and console; bring other sources into Kafka first");
                 return self.report(diagnostic);
             }
         };

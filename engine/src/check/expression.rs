@@ -103,10 +103,7 @@ impl<'s> Scope<'s> {
     fn is_event(&self, name: &str) -> bool {
         match self.parameter(name) {
             Some(parameter) => parameter.number.is_none(),
-            None => {
-                self.alias == Some(name)
-                    || self.qualifiers.contains(&name) && !self.fields.certainly(name)
-            }
+            None => self.alias == Some(name) || self.qualifiers.contains(&name) && !self.fields.certainly(name),
         }
     }
 }
@@ -200,9 +197,10 @@ impl Checker<'_> {
             Fields::BareWords => ExprKind::String(name.to_owned()),
             Fields::None => {
                 if !self.names.broken.contains(name) {
-                    let diagnostic = Diagnostic::new(Code::UnknownVariable, span, format!("there is no variable `{name}`"))
-                        .suggest(self.visible.similar(name))
-                        .note("a variable is visible below its declaration; fields exist in streams only");
+                    let diagnostic =
+                        Diagnostic::new(Code::UnknownVariable, span, format!("there is no variable `{name}`"))
+                            .suggest(self.visible.similar(name))
+                            .note("a variable is visible below its declaration; fields exist in streams only");
                     self.report(diagnostic);
                 }
                 ExprKind::Null
@@ -215,7 +213,9 @@ impl Checker<'_> {
     fn field(&mut self, name: &str, span: Span, scope: &Scope<'_>) -> ExprKind {
         let warning = match &scope.fields {
             _ if scope.fields.certainly(name) => None,
-            Fields::Declared(shape) => Some((shape, format!("the event `{}` declares no field `{name}`", shape.of), None)),
+            Fields::Declared(shape) => {
+                Some((shape, format!("the event `{}` declares no field `{name}`", shape.of), None))
+            }
             Fields::Made(shape) => {
                 let note = format!("it has {}", list(&shape.names));
                 Some((shape, format!("an event of `{}` has no field `{name}`", shape.of), Some(note)))
@@ -249,7 +249,8 @@ impl Checker<'_> {
         if self.names.functions.contains(name) || self.names.broken.contains(name) {
             return ExprKind::Null;
         }
-        let Some((function, _, least, most)) = Function::ALL.iter().find(|(_, known, ..)| *known == name).copied() else {
+        let Some((function, _, least, most)) = Function::ALL.iter().find(|(_, known, ..)| *known == name).copied()
+        else {
             self.unknown_function(name, callee.span);
             return ExprKind::Null;
         };
@@ -331,12 +332,18 @@ impl Checker<'_> {
     }
 }
 
-/// `a`, `b` and `c`.
+/// `a`, `b` and `c`; of many only the first ones.
 fn list(names: &[String]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let mut quoted: Vec<String> = names.iter().take(MAX_LISTED).map(|name| format!("`{name}`")).collect();
+    if names.len() > MAX_LISTED {
+        quoted.push(format!("{} more", names.len() - MAX_LISTED));
+    }
     match &quoted[..] {
         [] => "no fields".into(),
         [one] => one.clone(),
         [all @ .., last] => format!("{} and {last}", all.join(", ")),
     }
 }
+
+/// More names than a message needs.
+const MAX_LISTED: usize = 12;

@@ -10,7 +10,9 @@ impl<'a> Checker<'a> {
     pub(super) fn order_streams(&mut self, streams: &[Declared<'a>]) -> Vec<usize> {
         let reads: Vec<Vec<usize>> = streams
             .iter()
-            .map(|declared| names_read(declared.stream).iter().filter_map(|name| self.names.streams.get(&name.text)).collect())
+            .map(|declared| {
+                names_read(declared.stream).iter().filter_map(|name| self.names.streams.get(&name.text)).collect()
+            })
             .collect();
         let mut readers: Vec<Vec<usize>> = vec![Vec::new(); streams.len()];
         for (reader, read) in reads.iter().enumerate() {
@@ -41,7 +43,8 @@ impl<'a> Checker<'a> {
             // The streams behind it are too deep because of it.
             if depths[*stream] == MAX_DEPTH + 1 {
                 let name = &streams[*stream].stream.name;
-                let message = format!("`{}` is the {}th stream of a chain; {MAX_DEPTH} is the most", name.text, MAX_DEPTH + 1);
+                let message =
+                    format!("`{}` is the {}th stream of a chain; {MAX_DEPTH} is the most", name.text, MAX_DEPTH + 1);
                 let diagnostic = Diagnostic::new(Code::LongChain, name.span, message)
                     .help("put the work of several streams of the chain into one");
                 self.report(diagnostic);

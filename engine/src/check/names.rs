@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Checker;
 use crate::diagnostic::{Code, Diagnostic, similar};
-use crate::syntax::ast::{self, Name, Span, Statement, StatementKind};
+use crate::syntax::ast::{self, Name, SourceKind, Span, Statement, StatementKind};
 
 /// The declared names, by kind.
 #[derive(Default)]
@@ -19,8 +19,12 @@ pub(super) struct Names<'a> {
     pub(super) streams: Declared<'a, usize>,
     /// Declared by statements that have a syntax error; they may be of any kind.
     pub(super) broken: HashSet<&'a str>,
+    /// The event types that some `.from` binds to a topic.
+    bound: HashSet<&'a str>,
     /// What is misspelt may be meant to be one of these, in the order of their declaration.
     sources: Vec<&'a str>,
+    /// What has been found for names that are not declared: many streams may read the same one.
+    found: HashMap<&'a str, Option<&'a str>>,
 }
 
 /// The names of one kind. Of two equal ones the first counts.
@@ -70,12 +74,13 @@ impl<'a> Names<'a> {
         self.events.contains(name)
             || self.streams.contains(name)
             || self.patterns.contains(name)
+            || self.bound.contains(name)
             || self.broken.contains(name)
     }
 
     /// The event type, stream or pattern that `name` is probably meant to be.
-    pub(super) fn similar_source(&self, name: &str) -> Option<&'a str> {
-        similar(name, self.sources.iter().copied())
+    pub(super) fn similar_source(&mut self, name: &'a str) -> Option<&'a str> {
+        *self.found.entry(name).or_insert_with(|| similar(name, self.sources.iter().copied()))
     }
 }
 
@@ -94,6 +99,9 @@ impl<'a> Checker<'a> {
                 StatementKind::Pattern(p) => ("pattern", &p.name, names.patterns.insert(&p.name, p)),
                 StatementKind::Stream(s) => {
                     streams += 1;
+                    if let SourceKind::From { event, .. } = &s.source.kind {
+                        names.bound.insert(&event.text);
+                    }
                     ("stream", &s.name, names.streams.insert(&s.name, streams - 1))
                 }
                 // A variable's name is looked at where its value is; a configuration's and an import's mean nothing yet.
@@ -114,8 +122,9 @@ impl<'a> Checker<'a> {
 
     pub(super) fn declared_twice(&mut self, kind: &str, name: &Name, earlier: Span) {
         let message = format!("the {kind} `{}` is declared twice", name.text);
-        let mut diagnostic =
-            Diagnostic::new(Code::DuplicateName, name.span, message).label("declared again").help("give one of them another name");
+        let mut diagnostic = Diagnostic::new(Code::DuplicateName, name.span, message)
+            .label("declared again")
+            .help("give one of them another name");
         // In a loop without its variable in the name, both are the same place.
         if earlier == name.span {
             diagnostic = diagnostic.help("let the name depend on the loop's variable: `S{i}`");

@@ -58,8 +58,7 @@ impl<'a> Checker<'a> {
                 event_type: event_type.unwrap_or(&declared.stream.name).text.clone(),
                 targets: Vec::new(),
             });
-            let stream =
-                Stream { name: declared.stream.name.clone(), inputs, operators, output, span: declared.span };
+            let stream = Stream { name: declared.stream.name.clone(), inputs, operators, output, span: declared.span };
             resolved[*index] = Some((stream, targets));
         }
         for (mut stream, targets) in resolved.into_iter().flatten() {
@@ -84,21 +83,28 @@ impl<'a> Checker<'a> {
 
     /// Warns of names that are declared nowhere and look like misspelt ones.
     fn check_source_names(&mut self, stream: &'a ast::Stream) {
-        let of_source = match &stream.source.kind {
-            SourceKind::From { event, .. } => Some(event),
+        // A type that is bound to a topic is as good as declared, unless it looks like one that is.
+        let bound = match &stream.source.kind {
+            SourceKind::From { event, .. } if !self.names.events.contains(&event.text) => Some(event),
             _ => None,
         };
+        let mut misspelt: Vec<(&Name, &str)> =
+            bound.and_then(|event| Some((event, self.names.events.similar(&event.text)?))).into_iter().collect();
         // The names in an algebra may be aliases.
-        let algebra = stream.ops.iter().any(|op| matches!(op.kind, OpKind::Pattern { .. }));
-        let read = if algebra { Vec::new() } else { names_read(stream) };
-        for name in of_source.into_iter().chain(read) {
-            if !self.names.is_source(&name.text)
-                && let Some(similar) = self.names.similar_source(&name.text)
-            {
-                let message = format!("nothing named `{}` is declared; it is read as an event type", name.text);
-                let diagnostic = Diagnostic::new(Code::SimilarName, name.span, message).suggest(Some(similar));
-                self.report(diagnostic);
+        if !stream.ops.iter().any(|op| matches!(op.kind, OpKind::Pattern { .. })) {
+            for name in names_read(stream) {
+                if self.names.is_source(&name.text) {
+                    continue;
+                }
+                // A stream does not mean itself.
+                let similar = self.names.similar_source(&name.text).filter(|similar| *similar != stream.name.text);
+                misspelt.extend(similar.map(|similar| (name, similar)));
             }
+        }
+        for (name, similar) in misspelt {
+            let message = format!("nothing named `{}` is declared; it is read as an event type", name.text);
+            let diagnostic = Diagnostic::new(Code::SimilarName, name.span, message).suggest(Some(similar));
+            self.report(diagnostic);
         }
     }
 
@@ -116,7 +122,9 @@ impl<'a> Checker<'a> {
                 for param in params {
                     let Some(value) = self.text(&param.value, declared.variables) else {
                         // The topic is named, if not well.
-                        topic = topic.or((param.key.text == "topic").then(|| At { value: String::new(), span: param.value.span }));
+                        topic = topic
+                            .or((param.key.text == "topic")
+                                .then(|| At { value: String::new(), span: param.value.span }));
                         continue;
                     };
                     match kafka_key(&param.key.text).as_str() {
@@ -127,7 +135,8 @@ impl<'a> Checker<'a> {
                         _ => properties.push(property(&param.key, value)),
                     }
                 }
-                let reset = auto_offset_reset.or(kafka.auto_offset_reset).map_or(OffsetReset::Latest, |reset| reset.value);
+                let reset =
+                    auto_offset_reset.or(kafka.auto_offset_reset).map_or(OffsetReset::Latest, |reset| reset.value);
                 let topic = topic.or(kafka.topic).or_else(|| self.missing_topic(connector, ".from"))?;
                 let span = declared.stream.source.span;
                 let group_id = group_id.or(kafka.group_id);
@@ -161,7 +170,8 @@ impl<'a> Checker<'a> {
             }
             ConnectorKind::Console => {
                 let message = format!("`{}` is a console, and a console is only written to", connector.text);
-                let diagnostic = Diagnostic::new(Code::BadValue, connector.span, message).help("read from kafka or from a file");
+                let diagnostic =
+                    Diagnostic::new(Code::BadValue, connector.span, message).help("read from kafka or from a file");
                 self.report(diagnostic);
                 return None;
             }
@@ -171,8 +181,8 @@ impl<'a> Checker<'a> {
 
     fn belongs_to_connector(&mut self, param: &Param) {
         let message = format!("`{}` belongs to the connector", param.key.text);
-        let diagnostic =
-            Diagnostic::new(Code::UnknownArgument, param.key.span, message).help("declare a second connector with another value");
+        let diagnostic = Diagnostic::new(Code::UnknownArgument, param.key.span, message)
+            .help("declare a second connector with another value");
         self.report(diagnostic);
     }
 
@@ -321,8 +331,9 @@ impl<'a> Checker<'a> {
         let name = op.name.text.as_str();
         match OPERATIONS.iter().find(|(known, _)| *known == name).map(|(_, support)| *support) {
             None => {
-                let diagnostic = Diagnostic::new(Code::UnknownOperation, op.name.span, format!("there is no operation `.{name}`"))
-                    .suggest(similar(name, OPERATIONS.iter().map(|(known, _)| *known)));
+                let diagnostic =
+                    Diagnostic::new(Code::UnknownOperation, op.name.span, format!("there is no operation `.{name}`"))
+                        .suggest(similar(name, OPERATIONS.iter().map(|(known, _)| *known)));
                 self.report(diagnostic);
                 building.scope.fields = Fields::Any;
                 return;
@@ -341,9 +352,10 @@ impl<'a> Checker<'a> {
             Some(Support::Yes) => {}
         }
         if let Some(published) = building.published.filter(|_| name != "to") {
-            let diagnostic = Diagnostic::new(Code::Misplaced, op.name.span, format!("`.{name}` cannot stand behind `.to`"))
-                .related(published.name.span, "the events have been published here")
-                .help(format!("move `.{name}` before `.to`"));
+            let diagnostic =
+                Diagnostic::new(Code::Misplaced, op.name.span, format!("`.{name}` cannot stand behind `.to`"))
+                    .related(published.name.span, "the events have been published here")
+                    .help(format!("move `.{name}` before `.to`"));
             self.report(diagnostic);
         }
         let scope = &mut building.scope;
@@ -462,7 +474,9 @@ impl<'a> Checker<'a> {
                 (None, ast::ExprKind::Name(field)) if bare => Name { text: field.clone(), span: arg.value.span },
                 (None, kind) => {
                     let suggestion = match kind {
-                        ast::ExprKind::Name(field) | ast::ExprKind::Member { field: Name { text: field, .. }, .. } => field,
+                        ast::ExprKind::Name(field) | ast::ExprKind::Member { field: Name { text: field, .. }, .. } => {
+                            field
+                        }
                         _ => "name",
                     };
                     let written = self.source.text().get(arg.value.span.range()).unwrap_or("…");
@@ -481,13 +495,7 @@ impl<'a> Checker<'a> {
     }
 
     /// `.to(connector, topic: …, key: …)`
-    fn target(
-        &mut self,
-        op: &'a Op,
-        args: &'a [Arg],
-        declared: Declared<'a>,
-        scope: &mut Scope<'a>,
-    ) -> Option<Target> {
+    fn target(&mut self, op: &'a Op, args: &'a [Arg], declared: Declared<'a>, scope: &mut Scope<'a>) -> Option<Target> {
         let (connector, named) = match args {
             [Arg { name: None, value: ast::Expr { kind: ast::ExprKind::Name(text), span, .. } }, named @ ..] => {
                 (Name { text: text.clone(), span: *span }, named)

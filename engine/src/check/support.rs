@@ -129,7 +129,8 @@ impl<'a> Checker<'a> {
 
     /// What is wrong with a stream's operations whether they are supported or not.
     pub(super) fn check_shape(&mut self, ops: &'a [Op]) {
-        let steps: Vec<&Step> = ops.iter().filter_map(|op| if let OpKind::Follow(step) = &op.kind { Some(step) } else { None }).collect();
+        let steps: Vec<&Step> =
+            ops.iter().filter_map(|op| if let OpKind::Follow(step) = &op.kind { Some(step) } else { None }).collect();
         self.check_absence(&steps);
         for name in ["window", "aggregate", "trend_aggregate"] {
             let mut found = ops.iter().filter(|op| op.name.text == name);
@@ -146,11 +147,14 @@ impl<'a> Checker<'a> {
             match (op.name.text.as_str(), &op.kind) {
                 ("having", _) if !aggregated => {
                     let message = "`.having` filters the results of `.aggregate`, and this stream has none";
-                    let diagnostic = Diagnostic::new(Code::HavingWithoutAggregate, op.name.span, message).help("write `.where`");
+                    let diagnostic =
+                        Diagnostic::new(Code::HavingWithoutAggregate, op.name.span, message).help("write `.where`");
                     self.report(diagnostic);
                 }
                 ("window", OpKind::Plain(args)) => {
-                    if let Some(name) = args.iter().filter_map(|arg| arg.name.as_ref()).find(|name| name.text == "policy") {
+                    if let Some(name) =
+                        args.iter().filter_map(|arg| arg.name.as_ref()).find(|name| name.text == "policy")
+                    {
                         let diagnostic = Diagnostic::new(Code::Refused, name.span, "a window has no policy")
                             .help("`.watermark` and `.allowed_lateness` say when a window closes");
                         self.report(diagnostic);
@@ -162,9 +166,10 @@ impl<'a> Checker<'a> {
                         && !self.names.contexts.contains(name)
                         && !self.names.broken.contains(name.as_str())
                     {
-                        let diagnostic = Diagnostic::new(Code::UnknownContext, *span, format!("there is no context `{name}`"))
-                            .suggest(self.names.contexts.similar(name))
-                            .help(format!("declare it: `context {name}`"));
+                        let diagnostic =
+                            Diagnostic::new(Code::UnknownContext, *span, format!("there is no context `{name}`"))
+                                .suggest(self.names.contexts.similar(name))
+                                .help(format!("declare it: `context {name}`"));
                         self.report(diagnostic);
                     }
                 }

@@ -82,7 +82,8 @@ impl<'a> Checker<'a> {
                 if names.events.contains(name) || names.types.contains(name) || names.broken.contains(name.as_str()) {
                     return;
                 }
-                let foreign = FOREIGN.iter().find(|(foreign, _)| name.eq_ignore_ascii_case(foreign)).map(|(_, own)| *own);
+                let foreign =
+                    FOREIGN.iter().find(|(foreign, _)| name.eq_ignore_ascii_case(foreign)).map(|(_, own)| *own);
                 let suggestion = foreign
                     .or_else(|| similar(name, BUILT_IN.iter().copied()))
                     .or_else(|| names.types.similar(name))
@@ -139,6 +140,13 @@ impl<'a> Checker<'a> {
                 }
                 break;
             }
+            if chain.len() > MAX_ANCESTORS {
+                let message = format!("the event `{}` has more than {MAX_ANCESTORS} events above it", event.name.text);
+                let diagnostic = Diagnostic::new(Code::LongChain, event.name.span, message)
+                    .help("declare the fields of several of them in one");
+                self.report(diagnostic);
+                return Vec::new();
+            }
             chain.push(parent);
             next = parent;
         }
@@ -171,6 +179,9 @@ impl<'a> Checker<'a> {
         ty.clone()
     }
 }
+
+/// The most events that one inherits from, directly or through others: every one of them is copied into it.
+const MAX_ANCESTORS: usize = 100;
 
 /// More aliases of aliases than anyone writes; a circle of them ends here.
 const MAX_ALIASES: usize = 100;

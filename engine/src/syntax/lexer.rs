@@ -135,11 +135,14 @@ impl<'a> Lexer<'a, '_> {
         let start = self.at;
         let character = rest.chars().next().unwrap_or(' ');
         self.at += character.len_utf8();
-        // A run of such characters is one problem.
-        while self.rest().starts_with(|next: char| !next.is_ascii()) {
-            self.at += self.rest().chars().next().map_or(1, char::len_utf8);
-        }
-        let diagnostic = self.report(Code::UnexpectedCharacter, start, "this character means nothing in VPL");
+        // A text in single quotes is one problem, and so is a run of foreign characters.
+        let line = self.rest().lines().next().unwrap_or_default();
+        self.at += match line.find('\'').filter(|_| character == '\'') {
+            Some(quote) => quote + 1,
+            None => line.find(|next: char| next.is_ascii()).unwrap_or(line.len()),
+        };
+        let message = if character == '\'' { "single quotes mean nothing in VPL" } else { "this means nothing in VPL" };
+        let diagnostic = self.report(Code::UnexpectedCharacter, start, message);
         diagnostic.help = match character {
             '\'' => Some("texts stand in double quotes: \"…\"".into()),
             ';' => Some("statements need no semicolon; leave it out".into()),

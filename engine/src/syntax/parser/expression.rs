@@ -281,7 +281,7 @@ impl<'a> Parser<'a, '_> {
                     return Err(self.bad_literal(
                         Code::BadNumber,
                         "this integer is beyond 64 bits",
-                        "1.0e19 is a float",
+                        "a float reaches further: `1.0e19`",
                     ));
                 }
             },

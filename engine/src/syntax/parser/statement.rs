@@ -179,13 +179,15 @@ impl<'a> Parser<'a, '_> {
         Ok(TypeDecl { name, body })
     }
 
-    /// `:` and one or more fields. They need no deeper indentation: no statement begins with a name and a colon.
+    /// `:` and one or more fields. They need no deeper indentation, because no statement begins with a name and a colon;
+    /// but what is indented more deeply is meant to be a field.
     fn fields(&mut self, first: usize) -> Parsed<Vec<FieldDecl>> {
         self.expect(TokenKind::Colon)?;
         let block = self.at;
         let mut fields = Vec::new();
         let mut failed = false;
-        while self.at(TokenKind::Word) && self.peek_at(1).kind == TokenKind::Colon {
+        let outer = self.line_width(first);
+        while self.at(TokenKind::Word) && (self.peek_at(1).kind == TokenKind::Colon || self.line_below(outer)) {
             match self.field_decl() {
                 Ok(field) => fields.push(field),
                 Err(Reported) => {
@@ -354,6 +356,11 @@ impl<'a> Parser<'a, '_> {
     /// The indentation of the line on which the token stands.
     pub(super) fn line_width(&self, token: usize) -> u32 {
         self.tokens[..=token].iter().rev().find_map(|token| token.indent).map_or(0, |indent| indent.width)
+    }
+
+    /// Whether the next token begins a line that is indented by more than `outer`, and no statement.
+    fn line_below(&self, outer: u32) -> bool {
+        self.peek().indent.is_some_and(|indent| indent.width > outer) && !self.starts_statement(self.at)
     }
 
     /// Reports that the line that begins at token `header` has no block.
