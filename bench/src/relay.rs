@@ -32,10 +32,6 @@ const BATCH: usize = 512;
 /// Rest when nothing has arrived; a busy loop would take the processor from librdkafka's own threads.
 const IDLE: Duration = Duration::from_micros(50);
 
-/// librdkafka asks for an idempotent producer's id half a second after the producer is made, and sends nothing before. The
-/// input is opened after that: what is fetched while nothing can be sent would be a head start that no clock sees.
-const PRODUCER_ID: Duration = Duration::from_millis(600);
-
 /// Where the relay reads and writes.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -86,8 +82,8 @@ impl Settings {
 
 /// Relays what is in the input topic now, then returns.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    // The output first: what is fetched while nothing can be sent yet would be a head start that no clock sees.
     let mut output = Output::open(options)?;
-    thread::sleep(PRODUCER_ID);
     let mut input = Input::open(options)?;
     // Declared after `input`, so dropped before it: no message may outlive its consumer.
     let mut batch = Batch::new();
@@ -274,6 +270,8 @@ impl Output {
         // Acknowledged messages are freed by librdkafka's own thread; only failures are reported.
         config.set("delivery.report.only.error", "true");
         let producer: BaseProducer<Quiet> = config.create_with_context(Quiet::default())?;
+        // An idempotent producer asks for its id when metadata arrives, or after half a second, and sends nothing before.
+        producer.client().fetch_metadata(Some(&options.output), START_TIMEOUT)?;
         let name = CString::new(options.output.as_str())?;
         // SAFETY: the client is live; a null configuration means the client's own.
         let topic = unsafe { rd::rd_kafka_topic_new(producer.client().native_ptr(), name.as_ptr(), ptr::null_mut()) };
