@@ -1,2 +1,59 @@
-//! kolo
-fn main() {}
+//! kolo: runs VPL programs over Kafka.
+//!
+//! What a person says ([`args`]) becomes a command; commands put the rooms together ([`pipeline`]) and tell what they do
+//! ([`live`], [`logging`], [`report`]) and how it ended ([`outcome`]).
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
+
+use crate::args::{Cli, Command};
+use crate::outcome::{Failure, Outcome};
+
+mod args;
+mod check;
+mod connection;
+mod demo;
+mod generate;
+mod live;
+mod logging;
+mod outcome;
+mod pipeline;
+mod report;
+mod run;
+mod setup;
+mod signals;
+mod simulate;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::start(cli.verbose);
+    match obey(&cli.command) {
+        Ok(outcome) => outcome.into(),
+        Err(failure) => {
+            live::say(format_args!("error: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn obey(command: &Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::Run(args) => run::run(args),
+        Command::Simulate(args) => simulate::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Generate(args) => generate::run(args),
+        Command::Completions(args) => complete(args.shell),
+    }
+}
+
+fn complete(shell: Shell) -> Result<Outcome, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "kolo", &mut script);
+    let written = io::stdout().write_all(&script);
+    written.map_err(|reason| Failure::new(format_args!("stdout cannot be written to: {reason}")))?;
+    Ok(Outcome::Done)
+}
