@@ -103,7 +103,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 partition = message.partition;
             }
             input.reached(message.partition, message.offset + 1);
-            // SAFETY: payload and len describe the message's value, which lives until the batch is filled again.
+            if message.payload.is_null() {
+                continue;
+            }
+            // SAFETY: payload is not null; with len it describes the value, which lives until the batch is filled again.
             let value = unsafe { std::slice::from_raw_parts(message.payload.cast::<u8>(), message.len) };
             if passes(&price, value) {
                 passing.push(outgoing(message));
@@ -126,7 +129,7 @@ const PRICE: &[u8] = br#""price": "#;
 fn passes(price: &memmem::Finder<'_>, value: &[u8]) -> bool {
     let Some(at) = price.find(value) else { return false };
     let digits = value[at + PRICE.len()..].iter().take_while(|b| b.is_ascii_digit());
-    digits.fold(0, |n, digit| n * 10 + u32::from(digit - b'0')) > 50
+    digits.fold(0u64, |n, digit| n.saturating_mul(10).saturating_add(u64::from(digit - b'0'))) > 50
 }
 
 /// A message to produce with the value of one that was consumed.
