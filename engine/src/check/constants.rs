@@ -40,6 +40,9 @@ impl<'a> Visible<'a> {
 const KAFKA_PARAMS: &[&str] =
     &["brokers", "bootstrap_servers", "topic", "group_id", "auto_offset_reset", "exactly_once"];
 
+/// Properties of librdkafka that decide which offsets are committed, and when an input ends.
+const OWN_PROPERTIES: &[&str] = &["enable.auto.offset.store", "enable.partition.eof"];
+
 impl<'a> Checker<'a> {
     /// Resolves variables and connectors from top to bottom. Returns the streams in order of declaration.
     pub(super) fn resolve_constants(&mut self, statements: &[&'a Statement]) -> Vec<Declared<'a>> {
@@ -179,10 +182,22 @@ impl<'a> Checker<'a> {
                 "group_id" => kafka.group_id = self.not_empty(value, "a consumer group"),
                 "auto_offset_reset" => kafka.auto_offset_reset = self.offset_reset(value),
                 "exactly_once" => kafka.exactly_once = self.exactly_once(value),
-                _ => kafka.properties.push(property(&param.key, value)),
+                _ => kafka.properties.extend(self.property(&param.key, value)),
             }
         }
         kafka
+    }
+
+    /// A property of librdkafka, unless it is one that kolo's own bookkeeping depends on.
+    pub(super) fn property(&mut self, key: &Name, value: At<String>) -> Option<Property> {
+        let property =
+            Property { key: kafka_key(&key.text), value: value.value, key_span: key.span, value_span: value.span };
+        if !OWN_PROPERTIES.contains(&property.key.as_str()) {
+            return Some(property);
+        }
+        let message = format!("kolo sets {} itself", property.key);
+        self.report(Diagnostic::new(Code::UnknownArgument, key.span, message).help("leave it out"));
+        None
     }
 
     fn not_empty(&mut self, value: At<String>, what: &str) -> Option<At<String>> {
@@ -315,8 +330,4 @@ const MAX_TEXT_BYTES: usize = 64 << 10;
 pub(super) fn kafka_key(key: &str) -> String {
     let own = key.replace('.', "_");
     if KAFKA_PARAMS.contains(&own.as_str()) { own } else { key.replace('_', ".") }
-}
-
-pub(super) fn property(key: &Name, value: At<String>) -> Property {
-    Property { key: kafka_key(&key.text), value: value.value, key_span: key.span, value_span: value.span }
 }

@@ -27,6 +27,9 @@ pub(super) enum Fields {
     Made(Rc<Shape>),
 }
 
+/// Every event has a type and a time, whatever its fields.
+const ALWAYS_THERE: &[&str] = &["event_type", "timestamp"];
+
 /// Names of fields, and whose they are.
 pub(super) struct Shape {
     /// The event type or stream.
@@ -212,7 +215,7 @@ impl Checker<'_> {
     /// A field of the event under test, which may not have it.
     fn field(&mut self, name: &str, span: Span, scope: &Scope<'_>) -> ExprKind {
         let warning = match &scope.fields {
-            _ if scope.fields.certainly(name) => None,
+            _ if scope.fields.certainly(name) || ALWAYS_THERE.contains(&name) => None,
             Fields::Declared(shape) => {
                 Some((shape, format!("the event `{}` declares no field `{name}`", shape.of), None))
             }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::constants::{kafka_key, property};
+use super::constants::kafka_key;
 use super::expression::{Fields, Scope, Shape};
 use super::graph::names_read;
 use super::program::{
@@ -33,7 +33,6 @@ impl<'a> Checker<'a> {
     pub(super) fn resolve_streams(&mut self, streams: &[Declared<'a>], order: &[usize]) {
         let shapes = self.event_shapes();
         let sources: Vec<Option<usize>> = streams.iter().map(|declared| self.resolve_source(*declared)).collect();
-        self.check_agreement();
         let mut fields: Vec<Fields> = vec![Fields::Any; streams.len()];
         let mut resolved: Vec<Option<(Stream, Vec<Target>)>> = streams.iter().map(|_| None).collect();
         for index in order {
@@ -69,6 +68,7 @@ impl<'a> Checker<'a> {
             self.program.targets.extend(targets);
             self.program.streams.push(stream);
         }
+        self.check_agreement();
         let silent: Vec<bool> = self.program.streams.iter().map(|stream| stream.output.is_none()).collect();
         self.report_unread(streams, &silent);
     }
@@ -132,7 +132,7 @@ impl<'a> Checker<'a> {
                         "group_id" => group_id = Some(value),
                         "auto_offset_reset" => auto_offset_reset = self.offset_reset(value),
                         "brokers" | "bootstrap_servers" | "exactly_once" => self.belongs_to_connector(param),
-                        _ => properties.push(property(&param.key, value)),
+                        _ => properties.extend(self.property(&param.key, value)),
                     }
                 }
                 let reset =
@@ -209,32 +209,38 @@ impl<'a> Checker<'a> {
         index
     }
 
-    /// All `.from` of a connector share one consumer, all its `.to` one producer: they must not ask for different things.
+    /// All `.from` of a connector and group share one consumer, all `.to` of a connector one producer: they must not ask
+    /// for different things.
     fn check_agreement(&mut self) {
-        let mut asked: HashMap<(usize, String), (String, Span)> = HashMap::new();
+        // By connector, client and property: the value that was asked for first, and where.
+        let mut asked: HashMap<(usize, String, String), (String, Span)> = HashMap::new();
         let mut conflicts = Vec::new();
+        let mut ask = |connector: usize, client: &str, key: &str, value: &str, span: Span| {
+            let place = (connector, client.to_owned(), key.to_owned());
+            let (earlier, first) = asked.entry(place).or_insert_with(|| (value.to_owned(), span));
+            if earlier != value {
+                conflicts.push((span, *first, key.to_owned()));
+            }
+        };
         for source in &self.program.sources {
-            let mut ask = |key: String, value: &str, span: Span| {
-                let (earlier, first) = asked.entry((source.connector, key)).or_insert_with(|| (value.to_owned(), span));
-                if earlier != value {
-                    conflicts.push((span, *first));
-                }
-            };
+            let client = source.group_id.as_ref().map_or(".from".into(), |group| format!(".from as {}", group.value));
             for property in &source.properties {
-                ask(property.key.clone(), &property.value, property.value_span);
+                ask(source.connector, &client, &property.key, &property.value, property.value_span);
             }
-            match &source.group_id {
-                Some(group) => ask("group.id".into(), &group.value, group.span),
-                None => ask("group.id".into(), "", source.span),
-            }
+            let of_topic = format!("auto_offset_reset of {}", source.topic.value);
             let reset = format!("{:?}", source.auto_offset_reset);
-            ask(format!("auto.offset.reset of {}", source.topic.value), &reset, source.span);
+            ask(source.connector, &client, &of_topic, &reset, source.span);
         }
-        for (span, first) in conflicts {
-            let message = "this differs from what another `.from` of the connector says";
+        for target in &self.program.targets {
+            for property in &target.properties {
+                ask(target.connector, ".to", &property.key, &property.value, property.value_span);
+            }
+        }
+        for (span, first, key) in conflicts {
+            let message = format!("{key} has another value elsewhere");
             let diagnostic = Diagnostic::new(Code::BadValue, span, message)
                 .related(first, "said here")
-                .note("all `.from` of a connector share one consumer")
+                .note("all `.from` of a connector and group share one consumer, all `.to` of a connector one producer")
                 .help("say the same in both, or declare a second connector");
             self.report(diagnostic);
         }
@@ -538,7 +544,7 @@ impl<'a> Checker<'a> {
                     }
                     _ => {
                         if let Some(value) = self.text(&arg.value, declared.variables) {
-                            properties.push(property(label, value));
+                            properties.extend(self.property(label, value));
                         }
                     }
                 },

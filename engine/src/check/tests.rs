@@ -451,3 +451,63 @@ fn sample_programs_stay_readable_when_mutated() {
         assert!(diagnostics.iter().all(|diagnostic| diagnostic.span.end as usize <= text.len()), "{text}");
     }
 }
+
+#[test]
+fn the_programs_of_the_documentation_are_good() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/vpl.md");
+    let text = fs::read_to_string(path).expect("docs/vpl.md");
+    let programs: Vec<&str> =
+        text.split("```vpl\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
+    assert!(programs.len() >= 3, "the page has programs");
+    for program in programs {
+        let source = SourceFile::new("vpl.md", program);
+        let (_, diagnostics) = check(&source, &|name| Some(format!("the value of {name}")));
+        assert!(diagnostics.is_empty(), "{}", render(&source, &diagnostics, false));
+    }
+}
+
+#[test]
+fn the_documentation_names_every_operation_and_function() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/vpl.md");
+    let text = fs::read_to_string(path).expect("docs/vpl.md");
+    for (name, _) in support::OPERATIONS {
+        assert!(text.contains(&format!("`.{name}`")) || text.contains(&format!("`.{name}(")), ".{name}");
+    }
+    for (_, name, ..) in Function::ALL {
+        assert!(text.contains(&format!("`{name}(")), "{name}");
+    }
+}
+
+#[test]
+fn the_scenarios_are_good() {
+    let scenarios = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let folders = fs::read_dir(scenarios).expect("the scenarios").map(|entry| entry.expect("a readable folder").path());
+    let programs: Vec<PathBuf> = folders
+        .filter(|path| path.is_dir())
+        .flat_map(|folder| fs::read_dir(folder).expect("a readable folder"))
+        .map(|entry| entry.expect("a readable folder").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "vpl"))
+        .collect();
+    assert!(!programs.is_empty());
+    for path in programs {
+        let source = SourceFile::new(path.display().to_string(), fs::read_to_string(&path).expect("UTF-8"));
+        let (_, diagnostics) = check(&source, &environment);
+        assert!(diagnostics.is_empty(), "{}", render(&source, &diagnostics, false));
+    }
+}
+
+#[test]
+fn the_deepest_programs_that_parse_can_be_checked() {
+    for text in [
+        format!("a{}", " or b".repeat(256)),
+        format!("{}a{}", "(".repeat(120), ")".repeat(120)),
+        format!("{}a", "not ".repeat(120)),
+        format!("{}a{}", "len(".repeat(100), ")".repeat(100)),
+        format!("{}a", "if a then b else ".repeat(100)),
+        format!("{}x", "map(a, x => ".repeat(50)) + &")".repeat(50),
+        format!("a{}", ".b".repeat(256)),
+    ] {
+        let (program, diagnostics) = checked(&format!("stream S = Tick.where({text}).emit()"));
+        assert!(program.is_some(), "{diagnostics:?}");
+    }
+}

@@ -413,6 +413,8 @@ fn nesting_of_every_kind_is_bounded() {
         let text = format!("{before}{}1{}", repeated.repeat(n), after.repeat(n + 1));
         assert!(codes(&text).iter().any(|code| matches!(code, Code::TooDeep | Code::Expected)), "{before}");
     }
+    let mixed = "([{a: f(a[y => if a then b else not a or b and c == d | e ^ f & g << h + i * -~j ** (";
+    assert!(codes(&format!("let x = {}", mixed.repeat(n))).contains(&Code::TooDeep));
     for link in [" + 1", " or 1", ".a", "[0]", "()", " | 1"] {
         assert_eq!(codes(&format!("let x = a{}", link.repeat(n))), [Code::TooDeep], "{link}");
     }
