@@ -200,7 +200,7 @@ impl<'a> Checker<'a> {
         None
     }
 
-    fn not_empty(&mut self, value: At<String>, what: &str) -> Option<At<String>> {
+    pub(super) fn not_empty(&mut self, value: At<String>, what: &str) -> Option<At<String>> {
         if value.value.is_empty() {
             self.report(Diagnostic::new(Code::BadValue, value.span, format!("{what} needs a name")));
             return None;

@@ -6,7 +6,8 @@
 //! 2. `types`: the fields of every event, inherited ones included.
 //! 3. `constants`: variables and connectors, from top to bottom; a variable is visible below its declaration.
 //! 4. `graph`: which stream reads which; circles and long chains.
-//! 5. `stream`: sources and operations, each stream after those that it reads, so that its fields are known.
+//! 5. `source`, `stream`, `target`: what a stream reads, does and publishes, each stream after those that it reads, so
+//!    that its fields are known.
 //!
 //! `expression` resolves the expressions of passes 3 and 5; `support` says which parts of the language are refused.
 //!
@@ -18,8 +19,10 @@ mod expression;
 mod graph;
 mod names;
 pub mod program;
+mod source;
 mod stream;
 mod support;
+mod target;
 mod types;
 
 #[cfg(test)]

@@ -9,15 +9,15 @@ use crate::syntax::ast::{self, Name, SourceKind, Span, Statement, StatementKind}
 /// The declared names, by kind.
 #[derive(Default)]
 pub(super) struct Names<'a> {
-    pub(super) connectors: Declared<'a, ()>,
-    pub(super) contexts: Declared<'a, ()>,
-    pub(super) events: Declared<'a, &'a ast::Event>,
-    pub(super) types: Declared<'a, &'a ast::TypeDecl>,
-    pub(super) functions: Declared<'a, ()>,
-    pub(super) patterns: Declared<'a, &'a ast::Pattern>,
+    pub(super) connectors: Table<'a, ()>,
+    pub(super) contexts: Table<'a, ()>,
+    pub(super) events: Table<'a, &'a ast::Event>,
+    pub(super) types: Table<'a, &'a ast::TypeDecl>,
+    pub(super) functions: Table<'a, ()>,
+    pub(super) patterns: Table<'a, &'a ast::Pattern>,
     /// The value is the stream's index in declaration order.
-    pub(super) streams: Declared<'a, usize>,
-    /// Declared by statements that have a syntax error; they may be of any kind.
+    pub(super) streams: Table<'a, usize>,
+    /// Table by statements that have a syntax error; they may be of any kind.
     pub(super) broken: HashSet<&'a str>,
     /// The event types that some `.from` binds to a topic.
     bound: HashSet<&'a str>,
@@ -28,18 +28,18 @@ pub(super) struct Names<'a> {
 }
 
 /// The names of one kind. Of two equal ones the first counts.
-pub(super) struct Declared<'a, T> {
+pub(super) struct Table<'a, T> {
     by_name: HashMap<&'a str, (Span, T)>,
     in_order: Vec<&'a str>,
 }
 
-impl<T> Default for Declared<'_, T> {
+impl<T> Default for Table<'_, T> {
     fn default() -> Self {
-        Declared { by_name: HashMap::new(), in_order: Vec::new() }
+        Table { by_name: HashMap::new(), in_order: Vec::new() }
     }
 }
 
-impl<'a, T: Copy> Declared<'a, T> {
+impl<'a, T: Copy> Table<'a, T> {
     pub(super) fn get(&self, name: &str) -> Option<T> {
         self.by_name.get(name).map(|(_, value)| *value)
     }

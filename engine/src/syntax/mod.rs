@@ -1,5 +1,5 @@
-//! Text to tree, in three steps: [`lexer`] makes [`token`]s, [`parser`] makes an [`ast::Program`] of them, and
-//! [`literal`] reads the values of its literals. [`repeat`] serves the loops that repeat text.
+//! Text to tree, in three steps: `lexer` makes tokens, `parser` makes an [`ast::Program`] of them, and `literal` reads
+//! the values of its literals. `repeat` serves the loops that repeat text.
 
 pub mod ast;
 mod lexer;
