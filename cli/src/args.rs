@@ -35,7 +35,7 @@ pub(crate) struct Cli {
     /// Say more on stderr: -v what happens, -vv details, -vvv librdkafka's as well
     ///
     /// Without it only warnings and errors are logged. RUST_LOG, where it is set, decides alone.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 900)]
     pub(crate) verbose: u8,
 
     #[command(subcommand)]
@@ -81,11 +81,11 @@ pub(crate) struct RunArgs {
     #[arg(long, value_enum, value_name = "WHEN", help_heading = "What is read")]
     pub(crate) until: Option<Until>,
 
-    /// Where to begin in a partition for which the group has committed no offset
+    /// Where to begin where the group has committed no offset [default: as the program says, else latest]
     ///
     /// `earliest`: with the oldest record. `latest`: with the next one. A time: with the first record whose Kafka
-    /// timestamp is not before it, as RFC 3339 (2026-04-12T10:40:00Z) or in milliseconds since 1970.
-    /// [default: what the program's `auto_offset_reset` says, else latest]
+    /// timestamp is not before it, as RFC 3339 (2026-04-12T10:40:00Z) or in milliseconds since 1970. It takes precedence
+    /// over every `auto_offset_reset` of the program.
     #[arg(long, value_name = "earliest|latest|TIME", value_parser = parse_from, help_heading = "What is read")]
     pub(crate) from: Option<Reset>,
 
@@ -443,9 +443,10 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_is_rounded_up_to_a_power_of_two() {
-        for (asked, slots) in [(1, 1), (2, 2), (3, 4), (4_097, 8_192), (MAX_SLOTS, MAX_SLOTS as usize)] {
-            assert_eq!(RingArgs { wait: WaitArg::Auto, ring_size: asked }.slots(), slots);
+    fn a_ring_has_at_least_one_slot_and_at_most_what_memory_bears() {
+        for asked in [1, 2, MAX_SLOTS] {
+            let args = run_args(&["-f", "p", "--ring-size", &asked.to_string()]).expect("it is in bounds");
+            assert_eq!(args.ring.slots() as u64, asked);
         }
         assert!(run_args(&["-f", "p", "--ring-size", "0"]).is_err());
         assert!(run_args(&["-f", "p", "--ring-size", &(MAX_SLOTS + 1).to_string()]).is_err());

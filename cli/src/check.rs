@@ -139,13 +139,6 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_program_is_refused_with_the_number_of_its_errors() {
-        let text = format!("{TICKS}stream A = Tick.from(nowhere)\nstream B = A.wehre(price > 1)\n");
-        let failure = load(ProgramText::Code(&text)).err().expect("two errors");
-        assert_eq!(failure.to_string(), "<code>: 2 errors");
-    }
-
-    #[test]
     fn unreadable_files_say_why() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("p.vpl");

@@ -13,6 +13,9 @@ use crate::args::{ReportArgs, ReportForm};
 use crate::live;
 use crate::outcome::{Failure, Outcome};
 
+/// How wide the text may be.
+const COLUMNS: usize = 80;
+
 /// What a run came to.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Report {
@@ -89,7 +92,7 @@ pub(crate) struct Verdict {
 
 /// The counters in the order in which the text shows them, with a name for people and what it means.
 const EXPLAINED: &[(&str, &str, &str)] = &[
-    ("malformed", "malformed", "not whole JSON objects; logged with their places"),
+    ("malformed", "malformed", "not whole JSON objects; logged with their place"),
     ("unrouted", "unrouted", "of a type that no stream reads from there"),
     ("late", "late", "came after what they belong to was closed"),
     ("filtered", "filtered out", "stopped by a .where or .filter"),
@@ -212,7 +215,7 @@ impl Report {
             writeln!(out)?;
         }
         for Verdict { what, ok } in &self.verdicts {
-            writeln!(out, "{what}: {}", if *ok { "OK" } else { "WRONG" })?;
+            writeln!(out, "{}", folded(&format!("{what}: {}", if *ok { "OK" } else { "WRONG" })))?;
         }
         Ok(())
     }
@@ -253,9 +256,27 @@ fn is_known(name: &str) -> bool {
 /// A count with its name before and a remark after it. A name may run into the blanks before the number.
 fn row(out: &mut String, label: &str, count: u64, remark: &str) -> std::fmt::Result {
     let count = grouped(count);
-    let width = 29usize.saturating_sub(label.chars().count());
-    let line = format!("  {label}{count:>width$}  {remark}");
+    let width = 28usize.saturating_sub(label.chars().count());
+    let line = format!("  {label} {count:>width$}  {remark}");
     writeln!(out, "{}", line.trim_end())
+}
+
+/// `text` with a new line and two blanks instead of the last blank before column [`COLUMNS`] is passed.
+fn folded(text: &str) -> String {
+    let (mut out, mut column) = (String::new(), 0);
+    for word in text.split(' ') {
+        let width = word.chars().count();
+        if column > 0 && column + 1 + width > COLUMNS {
+            out += "\n  ";
+            column = 2;
+        } else if column > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out += word;
+        column += width;
+    }
+    out
 }
 
 fn as_map<S: Serializer>(counters: &[(&'static str, u64)], serializer: S) -> Result<S::Ok, S::Error> {
@@ -378,10 +399,10 @@ outputs: 890,000 of 890,000 expected, every value as computed independently: OK
         let counters: Vec<_> = all.map(|name| (name, 9_999_999_999)).chain([("newly_invented", 12)]).collect();
         let text = Report { counters, ..report() }.render(ReportForm::Text);
         for line in text.lines() {
-            assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
+            assert!(line.chars().count() <= COLUMNS, "{} columns: {line}", line.chars().count());
         }
         assert!(
-            text.contains("\n  malformed       9,999,999,999  not whole JSON objects; logged with their places\n"),
+            text.contains("\n  malformed       9,999,999,999  not whole JSON objects; logged with their place\n"),
             "{text}"
         );
         assert!(text.contains("\n  values missing 49,999,999,995  where they were computed, by:\n"), "{text}");
@@ -440,6 +461,15 @@ outputs: 890,000 of 890,000 expected, every value as computed independently: OK
         report.verdicts.push(Verdict { what: "order".to_owned(), ok: false });
         assert_eq!(report.outcome(), Outcome::Wrong);
         assert!(report.render(ReportForm::Text).ends_with("\norder: WRONG\n"));
+    }
+
+    #[test]
+    fn a_long_verdict_is_folded() {
+        let what = "outputs: 89,000 of 89,000 expected; then the words go on until the line is full, and on".to_owned();
+        let report = Report { verdicts: vec![Verdict { what, ok: true }], ..report() };
+        let expected =
+            "\noutputs: 89,000 of 89,000 expected; then the words go on until the line is full,\n  and on: OK\n";
+        assert!(report.render(ReportForm::Text).ends_with(expected), "{}", report.render(ReportForm::Text));
     }
 
     #[test]
