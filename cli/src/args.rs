@@ -156,10 +156,10 @@ pub(crate) struct CheckArgs {
     pub(crate) file: PathBuf,
 }
 
-/// Runs scenarios/01_filter against a Kafka cluster that librdkafka plays in this process
+/// Runs scenarios/01_filter against a Kafka cluster inside this process
 ///
-/// Loads records, filters them through the very code path of `kolo run`, verifies every output by value, and prints a
-/// report. Nothing has to be installed or started.
+/// librdkafka plays the cluster. Records are loaded into it and filtered through the very code path of `kolo run`; every
+/// output is verified by value; a report tells rates and latencies. Nothing has to be installed or started.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// How many records to load
