@@ -23,8 +23,11 @@ const SLOTS: usize = 4096;
 const BATCH_SLOTS: usize = 256;
 const LAPS: usize = 1000;
 
+/// Gives record i.
+type Records = fn(usize) -> String;
+
 /// Name, program, and which records it reads.
-const PROGRAMS: &[(&str, &str, fn(usize) -> String)] = &[
+const PROGRAMS: &[(&str, &str, Records)] = &[
     ("decode and route", "stream S = Other.emit()", narrow),
     ("+ predicate", "stream S = Tick.where(price > 1000).emit(symbol: symbol, price: price, volume: volume)", narrow),
     (
@@ -73,7 +76,7 @@ fn main() {
     }
 }
 
-fn measure(name: &str, program: &str, record: fn(usize) -> String, laps: usize) {
+fn measure(name: &str, program: &str, record: Records, laps: usize) {
     let file = SourceFile::new(name, program);
     let (checked, diagnostics) = check(&file, &|_| None);
     let Some(checked) = checked else { panic!("{}", render(&file, &diagnostics, false)) };

@@ -15,6 +15,8 @@
 //!    Longer ones are scanned every time.
 //! 2. Of keys that occur twice the last wins. Keys compare with their escapes resolved.
 
+use std::ops::Range;
+
 use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;
 
@@ -25,6 +27,8 @@ use crate::value::Value;
 const STEPS: usize = 256;
 /// The longest step that is remembered, in bytes.
 const STEP_BYTES: usize = 32;
+/// Capacity in fields that a decoder may keep between records.
+const FIELDS_KEPT: usize = 4096;
 /// Slots of the hash index over the steps.
 const INDEX: usize = 2 * STEPS;
 /// Stands for the place before the first key. Only steps that open an object follow it, and they follow nothing else.
@@ -69,10 +73,22 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    /// The bytes as they came in.
+    /// Where the value stands in the record.
+    #[inline(always)]
+    pub(crate) fn place(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// The text as it came in.
     #[inline(always)]
     pub(crate) fn raw<'a>(&self, record: &'a str) -> &'a str {
-        &record[self.start as usize..self.end as usize]
+        &record[self.place()]
+    }
+
+    /// The bytes as they came in.
+    #[inline(always)]
+    pub(crate) fn bytes<'a>(&self, record: &'a str) -> &'a [u8] {
+        &record.as_bytes()[self.place()]
     }
 
     /// Appends the bytes as they came in.
@@ -95,7 +111,7 @@ impl Column {
     /// The value; `arena` takes what does not stand in the record as such.
     #[inline(always)]
     pub(crate) fn value<'a>(&self, record: &'a str, arena: &'a Bump) -> Value<'a> {
-        json::value(self.kind, self.raw(record), arena)
+        json::value(self.kind, record, self.place(), arena)
     }
 
     /// The value, if it is a string.
@@ -266,13 +282,13 @@ impl Keys {
     #[inline(always)]
     fn predicted(&self, bytes: &[u8], step: u16, at: usize) -> Option<(u16, usize)> {
         let [latest, other] = self.steps[usize::from(step)].next;
-        for candidate in [latest, other] {
-            let known = &self.steps[usize::from(candidate)];
-            if known.stands_at(bytes, at) {
-                return Some((candidate, at + known.len as usize));
-            }
-        }
-        None
+        self.at(bytes, latest, at).or_else(|| self.at(bytes, other, at))
+    }
+
+    #[inline(always)]
+    fn at(&self, bytes: &[u8], candidate: u16, at: usize) -> Option<(u16, usize)> {
+        let known = &self.steps[usize::from(candidate)];
+        known.stands_at(bytes, at).then(|| (candidate, at + known.len as usize))
     }
 
     /// The key at `at` by the grammar, or the end of the object; remembers that it followed `step`.
@@ -394,6 +410,7 @@ impl Decoder {
         let mut scanner = Scanner::new(bytes);
         columns.fill(Column::default());
         fields.clear();
+        fields.shrink_to(FIELDS_KEPT);
         let (mut step, mut at, mut greatest_column) = (START, 0, 0);
         loop {
             let (found, value_at) = match keys.predicted(bytes, step, at) {

@@ -27,6 +27,9 @@ use crate::slot::{Assignment, Cause, Outputs, Slot};
 use crate::time;
 use crate::value::Value;
 
+/// Capacity in bytes that the arena may keep between records.
+const ARENA_BYTES_KEPT: usize = 1 << 20;
+
 /// Runs one plan for one lane.
 #[derive(Debug)]
 pub struct Engine {
@@ -136,8 +139,9 @@ impl Engine {
                     self.partitions[index] = Partition::new(assignment, &self.plan);
                 }
                 Cause::EndOfInput => self.reporter.summarise(),
-                // No operator keeps time of its own, or state that belongs to a partition.
-                Cause::Tick | Cause::Revoked => {}
+                Cause::Tick => self.reporter.tick(),
+                // No operator has state that belongs to a partition.
+                Cause::Revoked => {}
             }
         }
         self.publish_counters();
@@ -149,7 +153,11 @@ impl Engine {
         if let Err(malformed) = self.decode_and_run(slot) {
             self.malformed(slot, malformed);
         }
-        self.arena.reset();
+        if self.arena.allocated_bytes() > ARENA_BYTES_KEPT {
+            self.arena = Bump::new();
+        } else {
+            self.arena.reset();
+        }
     }
 
     #[inline]

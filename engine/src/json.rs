@@ -10,6 +10,7 @@
 //! [`value`] turns text that passed into a [`Value`].
 
 use std::fmt;
+use std::ops::Range;
 
 use bumpalo::Bump;
 use bumpalo::collections::{String as ArenaString, Vec as ArenaVec};
@@ -157,13 +158,24 @@ impl<'a> Scanner<'a> {
         self.above_ascii |= seen;
     }
 
-    /// One value, blanks before it allowed: its kind, start and end.
+    /// One value, blanks before it allowed: its kind, start and end. Its first eight bytes are loaded once; most values
+    /// end within them.
     #[inline(always)]
     pub(crate) fn value(&mut self, at: usize) -> Result<(Kind, usize, usize), Malformed> {
-        let at = if self.byte(at) <= b' ' { self.blanks(at) } else { at };
-        let (kind, end) = match self.byte(at) {
-            b'"' => self.string(at)?,
-            b'-' | b'0'..=b'9' => self.number(at)?,
+        let mut at = at;
+        let mut word = self.word(at);
+        if word as u8 <= b' ' {
+            at = self.blanks(at);
+            word = self.word(at);
+        }
+        let (kind, end) = match word as u8 {
+            b'"' => {
+                // The quote is shifted out; what comes in at the top means nothing to a string.
+                const NEUTRAL: u64 = (b'a' as u64) << 56;
+                self.rest_of_string(at + 1, word >> 8 | NEUTRAL, 7)?
+            }
+            b'0'..=b'9' => self.number(at, at, word)?,
+            b'-' => self.number(at, at + 1, self.word(at + 1))?,
             b'{' | b'[' => self.container(at)?,
             _ => self.literal(at)?,
         };
@@ -171,29 +183,36 @@ impl<'a> Scanner<'a> {
     }
 
     /// A string whose opening quote is at `at`.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn string(&mut self, at: usize) -> Result<(Kind, usize), Malformed> {
-        let mut kind = Kind::Str;
-        let mut here = at + 1;
+        self.rest_of_string(at + 1, self.word(at + 1), 8)
+    }
+
+    /// A string from `here` on, of which `loaded` bytes are in `word`.
+    #[inline(always)]
+    fn rest_of_string(&mut self, here: usize, word: u64, loaded: usize) -> Result<(Kind, usize), Malformed> {
+        let (mut here, mut word, mut loaded, mut kind) = (here, word, loaded, Kind::Str);
         loop {
-            let word = self.word(here);
             self.above_ascii |= word;
-            let special = equal_to(word, b'"') | equal_to(word, b'\\') | below_blank(word);
+            let special = special_in_string(word);
             if special == 0 {
-                here += 8;
-                continue;
-            }
-            // Borrows run upwards only, so the lowest mark is true.
-            here += special.trailing_zeros() as usize / 8;
-            match self.byte(here) {
-                b'"' => return Ok((kind, here + 1)),
-                b'\\' => {
-                    kind = Kind::Escaped;
-                    here = self.escape(here)?;
+                here += loaded;
+            } else {
+                let skipped = special.trailing_zeros() & !7;
+                here += skipped as usize / 8;
+                match (word >> skipped) as u8 {
+                    b'"' => return Ok((kind, here + 1)),
+                    b'\\' => {
+                        kind = Kind::Escaped;
+                        here = self.escape(here)?;
+                    }
+                    _ if here >= self.bytes.len() => {
+                        return Err(Malformed { at: self.bytes.len(), fault: Fault::Ends });
+                    }
+                    _ => return Err(Malformed { at: here, fault: Fault::Control }),
                 }
-                _ if here >= self.bytes.len() => return Err(Malformed { at: self.bytes.len(), fault: Fault::Ends }),
-                _ => return Err(Malformed { at: here, fault: Fault::Control }),
             }
+            (word, loaded) = (self.word(here), 8);
         }
     }
 
@@ -228,14 +247,31 @@ impl<'a> Scanner<'a> {
         })
     }
 
+    /// A number that begins at `at`, and its first digit at `digits`, with the eight bytes `word` there.
     #[inline(always)]
-    fn number(&self, at: usize) -> Result<(Kind, usize), Malformed> {
-        let whole = at + usize::from(self.byte(at) == b'-');
-        let mut end = self.digits(whole);
-        if end == whole || (self.byte(whole) == b'0' && end > whole + 1) {
-            return Err(Malformed { at: whole, fault: Fault::Number });
+    fn number(&self, at: usize, digits: usize, word: u64) -> Result<(Kind, usize), Malformed> {
+        let whole = leading_digits(word);
+        if whole == 0 || (word as u8 == b'0' && whole > 1) {
+            return Err(Malformed { at: digits, fault: Fault::Number });
         }
-        let mut kind = Kind::Int;
+        if whole == 8 {
+            return self.long_number(at, digits);
+        }
+        let (point, rest) = (word >> (8 * whole), word >> (8 * whole) >> 8);
+        let fraction = if point as u8 == b'.' { leading_digits(rest) } else { 0 };
+        match (point as u8, (rest >> (8 * fraction)) as u8) {
+            // Where the fraction reaches the end of the word, nothing tells what follows it.
+            (b'.', _) if fraction == 0 || whole + fraction == 7 => self.long_number(at, digits),
+            (b'.', b'e' | b'E') | (b'e' | b'E', _) => self.long_number(at, digits),
+            (b'.', _) => Ok((Kind::Float, digits + whole + 1 + fraction)),
+            _ => Ok((Kind::Int, digits + whole)),
+        }
+    }
+
+    /// A number that is not known to end within eight bytes.
+    #[inline(never)]
+    fn long_number(&self, at: usize, digits: usize) -> Result<(Kind, usize), Malformed> {
+        let (mut kind, mut end) = (Kind::Int, self.digits(digits));
         if self.byte(end) == b'.' {
             let fraction = end + 1;
             end = self.digits(fraction);
@@ -270,12 +306,11 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     fn digits(&self, mut at: usize) -> usize {
         loop {
-            let word = self.word(at) ^ (u64::from(b'0') * ONES);
-            let others = (word.wrapping_add((0x80 - 10) * ONES) | word) & HIGH;
-            if others != 0 {
-                return at + others.trailing_zeros() as usize / 8;
+            let count = leading_digits(self.word(at));
+            at += count;
+            if count < 8 {
+                return at;
             }
-            at += 8;
         }
     }
 
@@ -311,7 +346,8 @@ impl<'a> Scanner<'a> {
                     }
                 }
                 b'"' => here = self.string(here)?.1,
-                b'-' | b'0'..=b'9' => here = self.number(here)?.1,
+                b'-' => here = self.number(here, here + 1, self.word(here + 1))?.1,
+                b'0'..=b'9' => here = self.number(here, here, self.word(here))?.1,
                 _ => here = self.literal(here)?.1,
             }
             // After a value, or at the closing bracket of an empty container.
@@ -376,17 +412,24 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Marks the bytes of `word` that equal `byte`; only the lowest mark is reliable.
+/// Marks the quotes, backslashes and control characters in `word`. Borrows run upwards, so only the lowest mark is
+/// reliable.
 #[inline(always)]
-fn equal_to(word: u64, byte: u8) -> u64 {
-    let difference = word ^ (u64::from(byte) * ONES);
-    difference.wrapping_sub(ONES) & !difference & HIGH
+fn special_in_string(word: u64) -> u64 {
+    let zeros_of = |difference: u64| difference.wrapping_sub(ONES) & !difference;
+    let quotes = zeros_of(word ^ (u64::from(b'"') * ONES));
+    let backslashes = zeros_of(word ^ (u64::from(b'\\') * ONES));
+    let controls = word.wrapping_sub(0x20 * ONES) & !word;
+    (quotes | backslashes | controls) & HIGH
 }
 
-/// Marks the bytes of `word` below 0x20; only the lowest mark is reliable.
+/// How many of the bytes of `word`, from the lowest, are digits.
 #[inline(always)]
-fn below_blank(word: u64) -> u64 {
-    word.wrapping_sub(0x20 * ONES) & !word & HIGH
+fn leading_digits(word: u64) -> usize {
+    let values = word ^ (u64::from(b'0') * ONES);
+    // Carries run upwards, so the lowest mark is reliable. Without a mark, the result is 64 bits, or 8 bytes.
+    let others = (values.wrapping_add((0x80 - 10) * ONES) | values) & HIGH;
+    others.trailing_zeros() as usize / 8
 }
 
 /// The number that four hexadecimal digits at `at` spell.
@@ -433,23 +476,25 @@ pub(crate) fn string<'a>(kind: Kind, quoted: &'a str, arena: &'a Bump) -> &'a st
     if kind == Kind::Escaped { unescape(content, arena) } else { content }
 }
 
-/// The value of a stretch of text that the scanner has accepted as one value of `kind`. Only arrays and maps and escaped
-/// strings take room in `arena`.
-#[inline]
-pub(crate) fn value<'a>(kind: Kind, text: &'a str, arena: &'a Bump) -> Value<'a> {
+/// The value of the stretch `at` of a text that the scanner has accepted, where it found a value of `kind`. Only arrays
+/// and maps and escaped strings take room in `arena`.
+#[inline(always)]
+pub(crate) fn value<'a>(kind: Kind, text: &'a str, at: Range<usize>, arena: &'a Bump) -> Value<'a> {
     match kind {
         Kind::Missing => Value::Missing,
         Kind::Null => Value::Null,
         Kind::False => Value::Bool(false),
         Kind::True => Value::Bool(true),
-        Kind::Int => number::int(text),
-        Kind::Float => Value::Float(number::float(text)),
-        Kind::Str | Kind::Escaped => Value::Str(string(kind, text, arena)),
-        Kind::Array | Kind::Map => nested(&mut Scanner::new(text.as_bytes()), 0, text, arena).0,
+        Kind::Int => number::int(&text.as_bytes()[at]),
+        Kind::Float => Value::Float(number::float(&text.as_bytes()[at])),
+        Kind::Str => Value::Str(&text[at.start + 1..at.end - 1]),
+        Kind::Escaped => Value::Str(string(kind, &text[at], arena)),
+        Kind::Array | Kind::Map => nested(&mut Scanner::new(text.as_bytes()), at.start, text, arena).0,
     }
 }
 
 /// The array or map that begins at `at`, and where it ends. Recursion is bounded by [`MAX_DEPTH`].
+#[inline(never)]
 fn nested<'a>(scanner: &mut Scanner<'a>, at: usize, text: &'a str, arena: &'a Bump) -> (Value<'a>, usize) {
     let map = scanner.byte(at) == b'{';
     let mut items = ArenaVec::new_in(arena);
@@ -466,7 +511,7 @@ fn nested<'a>(scanner: &mut Scanner<'a>, at: usize, text: &'a str, arena: &'a Bu
             nested(scanner, here, text, arena)
         } else {
             let Ok((kind, start, end)) = scanner.value(here) else { break };
-            (value(kind, &text[start..end], arena), end)
+            (value(kind, text, start..end, arena), end)
         };
         if map {
             entries.push((key, element))

@@ -1,7 +1,8 @@
 //! Numbers: JSON text to `i64` and `f64` and back.
 //!
-//! Reading a float has a fast path that is exact: a mantissa of at most 2^53 and a power of ten of at most 10^22 are both
-//! representable, so one IEEE division rounds correctly. Everything else takes the standard library's parser.
+//! Reading an int takes eight digits at a time out of one word. Reading a float has a fast path that is exact: a
+//! mantissa of at most 2^53 and a power of ten of at most 10^22 are both representable, so one IEEE division rounds
+//! correctly. Everything else takes the standard library's parser.
 
 use crate::value::Value;
 
@@ -10,27 +11,34 @@ const POWERS_OF_TEN: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
     1e21, 1e22,
 ];
-/// Every number of so many digits fits in a `u64`.
-const DIGITS_IN_U64: usize = 19;
+/// A number of fewer digits fits in an `i64`, and one of as many in a `u64`.
+const DIGITS: usize = 19;
 
 /// The value of a JSON number without point or exponent; a float if it is beyond `i64`.
 #[inline]
-pub(crate) fn int(text: &str) -> Value<'static> {
-    let (negative, digits) = sign(text);
-    if digits.len() < DIGITS_IN_U64 {
-        let magnitude = append_digits(0, digits) as i64;
-        return Value::Int(if negative { -magnitude } else { magnitude });
+pub(crate) fn int(text: &[u8]) -> Value<'static> {
+    let (negative, mut digits) = sign(text);
+    if digits.len() >= DIGITS {
+        let text = std::str::from_utf8(text).unwrap_or_default();
+        return text.parse().map_or_else(|_| Value::Float(float(text.as_bytes())), Value::Int);
     }
-    text.parse().map_or_else(|_| Value::Float(float(text)), Value::Int)
+    let mut magnitude = 0;
+    while let Some((eight, rest)) = digits.split_first_chunk() {
+        magnitude = magnitude * 100_000_000 + eight_digits(u64::from_le_bytes(*eight));
+        digits = rest;
+    }
+    for digit in digits {
+        magnitude = magnitude * 10 + u64::from(digit & 0x0f);
+    }
+    Value::Int(if negative { -(magnitude as i64) } else { magnitude as i64 })
 }
 
-/// The value of a JSON number that may have a point or an exponent.
+/// The value of a JSON number.
 #[inline]
-pub(crate) fn float(text: &str) -> f64 {
+pub(crate) fn float(text: &[u8]) -> f64 {
     let (negative, digits) = sign(text);
-    if digits.len() <= DIGITS_IN_U64 {
-        let (mut mantissa, mut point) = (0, digits.len() - 1);
-        let mut plain = true;
+    if digits.len() <= DIGITS {
+        let (mut mantissa, mut point, mut plain) = (0, digits.len() - 1, true);
         for (at, &byte) in digits.iter().enumerate() {
             let digit = u64::from(byte.wrapping_sub(b'0'));
             if digit < 10 {
@@ -41,34 +49,24 @@ pub(crate) fn float(text: &str) -> f64 {
             }
         }
         if plain && mantissa <= 1 << 53 {
-            let magnitude = mantissa as f64 / POWERS_OF_TEN[digits.len() - 1 - point];
+            let magnitude = mantissa as i64 as f64 / POWERS_OF_TEN[digits.len() - 1 - point];
             return if negative { -magnitude } else { magnitude };
         }
     }
     // The scanner accepts JSON's numbers only, all of which the standard parser understands.
-    text.parse().unwrap_or(f64::NAN)
+    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(f64::NAN)
 }
 
-#[inline]
-fn sign(text: &str) -> (bool, &[u8]) {
-    match text.as_bytes() {
+#[inline(always)]
+fn sign(text: &[u8]) -> (bool, &[u8]) {
+    match text {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
     }
 }
 
-/// The number that begins with `number` and goes on with `digits`.
-#[inline]
-fn append_digits(mut number: u64, mut digits: &[u8]) -> u64 {
-    while let Some((eight, rest)) = digits.split_first_chunk::<8>() {
-        number = number * 100_000_000 + eight_digits(u64::from_le_bytes(*eight));
-        digits = rest;
-    }
-    digits.iter().fold(number, |number, byte| number * 10 + u64::from(byte & 0x0f))
-}
-
-/// Eight digits at once, the first in the lowest byte: neighbours are joined to pairs, fours and the whole.
-#[inline]
+/// Eight digits at once, the first in the lowest byte: neighbours are joined to pairs, to fours, to the whole.
+#[inline(always)]
 fn eight_digits(text: u64) -> u64 {
     let digits = text & 0x0f0f_0f0f_0f0f_0f0f;
     let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
@@ -120,6 +118,7 @@ pub(crate) fn write_float(float: f64, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::Owned;
 
     fn text_of(write: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut out = Vec::new();
@@ -132,14 +131,34 @@ mod tests {
         for (text, expected) in [
             ("0", 0),
             ("-0", 0),
+            ("12345678", 12_345_678),
+            ("-1775990400011", -1_775_990_400_011),
             ("9007199254740993", (1 << 53) + 1),
             ("9223372036854775807", i64::MAX),
             ("-9223372036854775808", i64::MIN),
         ] {
-            assert!(matches!(int(text), Value::Int(value) if value == expected), "{text}");
+            assert_eq!(Owned::from(int(text.as_bytes())), Owned::Int(expected), "{text}");
         }
-        assert!(matches!(int("9223372036854775808"), Value::Float(value) if value == 9223372036854775808.0));
-        assert!(matches!(int("-9223372036854775809"), Value::Float(value) if value == -9223372036854775808.0));
+        let beyond = |text: &str| Owned::from(int(text.as_bytes()));
+        assert_eq!(beyond("9223372036854775808"), Owned::Float(9223372036854775808.0));
+        assert_eq!(beyond("-9223372036854775809"), Owned::Float(-9223372036854775808.0));
+    }
+
+    #[test]
+    fn numbers_of_every_length_are_read() {
+        let digits = "1234567890123456789";
+        for len in 1..=digits.len() {
+            for sign in ["", "-"] {
+                let text = format!("{sign}{}", &digits[..len]);
+                let expected: i64 = text.parse().expect(&text);
+                assert_eq!(Owned::from(int(text.as_bytes())), Owned::Int(expected));
+                for point in 1..len {
+                    let text = format!("{sign}{}.{}", &digits[..point], &digits[point..len]);
+                    let expected: f64 = text.parse().expect(&text);
+                    assert_eq!(float(text.as_bytes()), expected, "{text}");
+                }
+            }
+        }
     }
 
     #[test]
@@ -156,13 +175,17 @@ mod tests {
             "0.0000000000000000000001",
             "1234567890123456.789",
             "1e5",
+            "1.5e3",
+            "12",
+            "1234567.8",
+            "123456.7",
             "-2.5E-3",
             "5e-324",
             "1.7976931348623157e308",
             "100000000000000000000.5",
         ] {
             let expected: f64 = text.parse().expect(text);
-            assert_eq!(float(text).to_bits(), expected.to_bits(), "{text}");
+            assert_eq!(float(text.as_bytes()).to_bits(), expected.to_bits(), "{text}");
         }
     }
 

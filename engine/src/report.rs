@@ -36,6 +36,13 @@ impl Reporter {
         }
     }
 
+    /// Time has passed: tells how many records went unreported, if the last period is over.
+    pub(crate) fn tick(&mut self) {
+        if self.withheld > 0 && self.period_began.is_none_or(|began| began.elapsed() >= PERIOD) {
+            self.summarise();
+        }
+    }
+
     /// Tells how many records went unreported.
     pub(crate) fn summarise(&mut self) {
         if self.withheld > 0 {

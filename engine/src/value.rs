@@ -197,7 +197,7 @@ pub enum Owned {
 
 impl Owned {
     /// A view of it; the elements of arrays and maps are laid out in `arena`.
-    #[inline]
+    #[inline(always)]
     pub fn view<'a>(&'a self, arena: &'a Bump) -> Value<'a> {
         match self {
             Owned::Missing => Value::Missing,
@@ -208,10 +208,18 @@ impl Owned {
             Owned::Str(text) => Value::Str(text),
             Owned::Timestamp(nanos) => Value::Timestamp(*nanos),
             Owned::Duration(nanos) => Value::Duration(*nanos),
+            Owned::Array(_) | Owned::Map(_) => self.view_elements(arena),
+        }
+    }
+
+    #[inline(never)]
+    fn view_elements<'a>(&'a self, arena: &'a Bump) -> Value<'a> {
+        match self {
             Owned::Array(items) => Value::Array(arena.alloc_slice_fill_iter(items.iter().map(|item| item.view(arena)))),
             Owned::Map(entries) => {
                 Value::Map(arena.alloc_slice_fill_iter(entries.iter().map(|(key, value)| (&**key, value.view(arena)))))
             }
+            scalar => scalar.view(arena),
         }
     }
 }

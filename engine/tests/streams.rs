@@ -342,3 +342,31 @@ fn a_plan_names_what_it_reads() {
     let source = &engine.plan().sources()[0];
     assert_eq!((source.topic.as_str(), source.event_type.as_deref(), source.connector), ("a", Some("T"), 0));
 }
+
+#[test]
+fn outputs_do_not_depend_on_where_batches_begin() {
+    let program = "stream A = T.where(x % 3 != 0).select(x: x, y: x * 2)\nstream B = merge(A, T).distinct(x % 10).limit(9).emit(x: x, y: y)\n\
+                   stream C = A.distinct().emit()";
+    let records = || (0..200).map(|x| slot(&format!(r#"{{"event_type":"T","x":{}}}"#, x * 7 % 50)));
+    let outputs = |batch: usize| {
+        let (mut engine, mut slots) = (engine(program), records().collect::<Vec<_>>());
+        slots.chunks_mut(batch).for_each(|batch| engine.process(batch));
+        (lines(&slots), engine.counters().list())
+    };
+    let expected = outputs(200);
+    assert!(expected.0.len() > 30);
+    for batch in [1, 2, 7, 64] {
+        assert_eq!(outputs(batch), expected, "batches of {batch}");
+    }
+}
+
+#[test]
+fn strings_that_grow_without_bound_are_missing() {
+    let program = "stream S = T.emit(a: replace(s, \"\", s), b: join(map(range(9000), i => s), \"\"), c: s + s)";
+    let text = "x".repeat(3000);
+    let mut slots = [slot(&format!(r#"{{"event_type":"T","s":"{text}"}}"#))];
+    let mut engine = engine(program);
+    engine.process(&mut slots);
+    assert_eq!(lines(&slots), [line("S", &format!(r#","c":"{text}{text}""#))]);
+    assert_eq!(counter(&engine, "overflow"), 2);
+}

@@ -2,9 +2,10 @@
 
 use std::cmp::Ordering;
 
-use bumpalo::collections::{String as ArenaString, Vec as ArenaVec};
+use bumpalo::collections::Vec as ArenaVec;
 
 use crate::decode::ColumnIndex;
+use crate::expr::text::Text;
 use crate::expr::{Context, Expr, Order, Why, functions};
 use crate::json::Kind;
 use crate::number;
@@ -41,12 +42,53 @@ impl Expr {
         }
     }
 
+    /// The value of an operand: mostly a leaf, which costs no call.
+    #[inline(always)]
+    fn operand<'a>(&'a self, cx: &Context<'a>) -> Value<'a> {
+        match self {
+            Expr::Constant(constant) => constant.view(cx.arena),
+            Expr::Column(column) => cx.column(*column),
+            Expr::Register(register) => cx.registers[usize::from(*register)].get(),
+            _ => self.eval(cx),
+        }
+    }
+
     /// The expression's value.
     pub(crate) fn eval<'a>(&'a self, cx: &Context<'a>) -> Value<'a> {
         match self {
             Expr::Constant(constant) => constant.view(cx.arena),
             Expr::Column(column) => cx.column(*column),
             Expr::Register(register) => cx.registers[usize::from(*register)].get(),
+            Expr::Order(order, sides) => {
+                let (left, right) = (sides[0].operand(cx), sides[1].operand(cx));
+                match left.order(right) {
+                    Ok(found) => Value::Bool(order.admits(found)),
+                    Err(_) => unusable(cx, [(&sides[0], left), (&sides[1], right)]),
+                }
+            }
+            Expr::OrderToNumber(order, column, limit) => order_to_number(cx, *order, *column, *limit),
+            Expr::Arithmetic(op, sides) => {
+                let (left, right) = (sides[0].operand(cx), sides[1].operand(cx));
+                match arithmetic(cx, *op, left, right) {
+                    Ok(value) => value,
+                    Err(Why::WrongType) => unusable(cx, [(&sides[0], left), (&sides[1], right)]),
+                    Err(why) => cx.missing(why),
+                }
+            }
+            _ => self.eval_rarer(cx),
+        }
+    }
+
+    /// [`eval`](Self::eval) of everything but leaves, orderings and arithmetic, apart so that those need little stack.
+    #[inline(never)]
+    fn eval_rarer<'a>(&'a self, cx: &Context<'a>) -> Value<'a> {
+        match self {
+            Expr::Constant(_)
+            | Expr::Column(_)
+            | Expr::Register(_)
+            | Expr::Order(..)
+            | Expr::OrderToNumber(..)
+            | Expr::Arithmetic(..) => self.eval(cx),
             Expr::Parameter(parameter) => cx.parameters[*parameter].get(),
             Expr::EventType => Value::Str(cx.event_type),
             Expr::Time => Value::Timestamp(cx.time()),
@@ -98,26 +140,10 @@ impl Expr {
                 }
                 (left, right) => Value::Bool(left.equals(right) != *negated),
             },
-            Expr::Order(order, sides) => {
-                let (left, right) = (sides[0].eval(cx), sides[1].eval(cx));
-                match left.order(right) {
-                    Ok(found) => Value::Bool(order.admits(found)),
-                    Err(_) => unusable(cx, [(&sides[0], left), (&sides[1], right)]),
-                }
-            }
-            Expr::OrderToNumber(order, column, limit) => order_to_number(cx, *order, *column, *limit),
             Expr::In { negated, sides } => match contains(cx, &sides[0], &sides[1]) {
                 Value::Bool(found) => Value::Bool(found != *negated),
                 missing => missing,
             },
-            Expr::Arithmetic(op, sides) => {
-                let (left, right) = (sides[0].eval(cx), sides[1].eval(cx));
-                match arithmetic(cx, *op, left, right) {
-                    Ok(value) => value,
-                    Err(Why::WrongType) => unusable(cx, [(&sides[0], left), (&sides[1], right)]),
-                    Err(why) => cx.missing(why),
-                }
-            }
             Expr::IsNull { negated, operand } => Value::Bool(operand.eval(cx).is_nothing() != *negated),
             Expr::Range { inclusive, ends } => match (ends[0].eval(cx), ends[1].eval(cx)) {
                 (Value::Int(from), Value::Int(to)) => {
@@ -161,8 +187,8 @@ pub(super) fn element(value: Value) -> Value {
 fn order_to_number<'a>(cx: &Context<'a>, order: Order, column: ColumnIndex, limit: f64) -> Value<'a> {
     let field = &cx.columns[usize::from(column)];
     let found = match field.kind {
-        Kind::Float => number::float(field.raw(cx.record)).partial_cmp(&limit),
-        Kind::Int => match number::int(field.raw(cx.record)) {
+        Kind::Float => number::float(field.bytes(cx.record)).partial_cmp(&limit),
+        Kind::Int => match number::int(field.bytes(cx.record)) {
             Value::Int(int) => value::int_against_float(int, limit),
             beyond => beyond.as_float().and_then(|float| float.partial_cmp(&limit)),
         },
@@ -259,10 +285,10 @@ fn each<'a>(cx: &Context<'a>, keep: bool, over: &'a Expr, body: &'a Expr, parame
 pub(super) fn contains<'a>(cx: &Context<'a>, item: &'a Expr, all: &'a Expr) -> Value<'a> {
     let value = item.eval(cx);
     // A range need not be laid out to be looked into.
-    if let (Expr::Range { inclusive, ends }, Value::Int(int)) = (all, value) {
-        if let (Value::Int(from), Value::Int(to)) = (ends[0].eval(cx), ends[1].eval(cx)) {
-            return Value::Bool(from <= int && (int < to || *inclusive && int == to));
-        }
+    if let (Expr::Range { inclusive, ends }, Value::Int(int)) = (all, value)
+        && let (Value::Int(from), Value::Int(to)) = (ends[0].eval(cx), ends[1].eval(cx))
+    {
+        return Value::Bool(from <= int && (int < to || *inclusive && int == to));
     }
     match (value, all.eval(cx)) {
         (Value::Missing, collection) => unusable(cx, [(item, Value::Missing), (all, collection)]),
@@ -276,10 +302,10 @@ pub(super) fn contains<'a>(cx: &Context<'a>, item: &'a Expr, all: &'a Expr) -> V
 /// The ints from `from` on, `step` apart, up to but without `to`.
 pub(super) fn range<'a>(cx: &Context<'a>, from: i64, to: i64, step: i64) -> Value<'a> {
     let distance = if step > 0 { i128::from(to) - i128::from(from) } else { i128::from(from) - i128::from(to) };
-    let Some(step_size) = u64::try_from(step.unsigned_abs()).ok().filter(|size| *size > 0) else {
+    if step == 0 {
         return cx.missing(Why::OutOfRange);
-    };
-    let count = u64::try_from(distance.max(0)).unwrap_or(u64::MAX).div_ceil(step_size);
+    }
+    let count = u64::try_from(distance.max(0)).unwrap_or(u64::MAX).div_ceil(step.unsigned_abs());
     if count > RANGE_ELEMENTS {
         return cx.missing(Why::OutOfRange);
     }
@@ -307,10 +333,10 @@ pub(super) fn arithmetic<'a>(
             }
         }
         (Value::Str(a), Value::Str(b)) if op == BinaryOp::Add => {
-            let mut text = ArenaString::with_capacity_in(a.len() + b.len(), cx.arena);
-            text.push_str(a);
-            text.push_str(b);
-            Ok(Value::Str(text.into_bump_str()))
+            let mut text = Text::with_capacity(a.len() + b.len(), cx);
+            text.push(a);
+            text.push(b);
+            Ok(text.finish(cx))
         }
         _ => time_arithmetic(op, left, right),
     }

@@ -11,6 +11,7 @@ use bumpalo::collections::{String as ArenaString, Vec as ArenaVec};
 use crate::check::program::Function;
 use crate::encode;
 use crate::expr::eval::{arithmetic, code_points, contains, element, extreme_order, from_either_end, range, unusable};
+use crate::expr::text::Text;
 use crate::expr::{Context, Expr, Why};
 use crate::number;
 use crate::syntax::ast::BinaryOp;
@@ -146,12 +147,12 @@ fn two<'a>(cx: &Context<'a>, function: Function, first: Arg<'a>, second: Arg<'a>
             Value::Array(ArenaVec::from_iter_in(text.split(separator).map(Value::Str), cx.arena).into_bump_slice())
         }
         (Function::Join, Value::Array(items), Value::Str(separator)) => {
-            let mut text = ArenaString::new_in(cx.arena);
+            let mut text = Text::with_capacity(0, cx);
             for (i, item) in items.iter().enumerate() {
-                text.push_str(if i > 0 { separator } else { "" });
-                text.push_str(text_of(cx, *item));
+                text.push(if i > 0 { separator } else { "" });
+                text.push(text_of(cx, *item));
             }
-            Value::Str(text.into_bump_str())
+            text.finish(cx)
         }
         (Function::Substring, Value::Str(text), Value::Int(from)) => Value::Str(code_points(text, from, i64::MAX)),
         (Function::Push, Value::Array(items), value) => {
@@ -173,15 +174,17 @@ fn three<'a>(cx: &Context<'a>, function: Function, first: Arg<'a>, second: Arg<'
             _ => unusable(cx, [first, second, third]),
         },
         (Function::Replace, Value::Str(text), Value::Str(from), Value::Str(to)) => {
-            let mut replaced = ArenaString::new_in(cx.arena);
-            let mut end = 0;
+            let (mut replaced, mut end) = (Text::with_capacity(text.len(), cx), 0);
             for (start, part) in text.match_indices(from) {
-                replaced.push_str(&text[end..start]);
-                replaced.push_str(to);
+                replaced.push(&text[end..start]);
+                replaced.push(to);
                 end = start + part.len();
+                if replaced.too_long() {
+                    break;
+                }
             }
-            replaced.push_str(&text[end..]);
-            Value::Str(replaced.into_bump_str())
+            replaced.push(&text[end..]);
+            replaced.finish(cx)
         }
         (Function::Substring, Value::Str(text), Value::Int(from), Value::Int(to)) => {
             Value::Str(code_points(text, from, to))
@@ -281,11 +284,11 @@ fn concat<'a>(cx: &Context<'a>, args: &'a [Expr]) -> Value<'a> {
         }
         return Value::Array(all.into_bump_slice());
     }
-    let mut text = ArenaString::new_in(cx.arena);
+    let mut text = Text::with_capacity(0, cx);
     for value in &values {
-        text.push_str(text_of(cx, *value));
+        text.push(text_of(cx, *value));
     }
-    Value::Str(text.into_bump_str())
+    text.finish(cx)
 }
 
 /// A value as text: a string as it is, an instant as RFC 3339, everything else as in JSON.

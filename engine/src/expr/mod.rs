@@ -1,12 +1,13 @@
 //! Compiled expressions: names are columns, registers or constants, and evaluation is a walk over a small tree.
 //!
 //! [`compile`] makes them of the checked program's expressions, [`eval`] computes them, [`functions`] holds the built-in
-//! functions. What cannot be computed is [`Value::Missing`](crate::value::Value::Missing); each cause is counted in a
+//! functions, [`text`] bounds the strings that they build. What cannot be computed is [`Value::Missing`](crate::value::Value::Missing); each cause is counted in a
 //! [`Tally`] where it arises, and only there.
 
 pub(crate) mod compile;
 mod eval;
 mod functions;
+mod text;
 
 use std::cell::Cell;
 

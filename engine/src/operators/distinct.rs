@@ -40,11 +40,11 @@ impl Distinct {
             totals.repeated += 1;
             return false;
         }
-        if seen.order.len() == REMEMBERED {
-            if let Some(oldest) = seen.order.pop_front() {
-                seen.set.remove(&oldest);
-                totals.distinct_forgotten += 1;
-            }
+        if seen.order.len() == REMEMBERED
+            && let Some(oldest) = seen.order.pop_front()
+        {
+            seen.set.remove(&oldest);
+            totals.distinct_forgotten += 1;
         }
         seen.order.push_back(digest);
         true
