@@ -199,6 +199,8 @@ struct Step {
     mask: [u8; STEP_BYTES],
     len: u32,
     column: ColumnIndex,
+    /// The first step whose key has the same name: itself, unless that is spelt in several ways.
+    namesake: u16,
     /// The steps that came next, the latest first.
     next: [u16; 2],
     /// Where the key lies within `text`, with its quotes.
@@ -228,6 +230,12 @@ impl Step {
         }
     }
 
+    /// The key with its escapes resolved.
+    fn name<'a>(&'a self, arena: &'a Bump) -> Option<&'a str> {
+        let quoted = std::str::from_utf8(&self.text[self.key.place()]).ok()?;
+        Some(json::string(self.key.kind, quoted, arena))
+    }
+
     #[inline(always)]
     fn differs(&self, window: &[u8], from: usize) -> u128 {
         (word(window, from) ^ word(&self.text, from)) & word(&self.mask, from)
@@ -253,11 +261,13 @@ struct Keys {
     names: Names,
     steps: Vec<Step>,
     index: Box<[u16; INDEX]>,
+    /// How often all steps were forgotten.
+    forgotten: u64,
 }
 
 impl Keys {
     fn new(names: Names) -> Self {
-        let mut keys = Keys { names, steps: Vec::with_capacity(STEPS), index: Box::new([NONE; INDEX]) };
+        let mut keys = Keys { names, steps: Vec::with_capacity(STEPS), index: Box::new([NONE; INDEX]), forgotten: 0 };
         keys.forget();
         keys
     }
@@ -269,6 +279,7 @@ impl Keys {
             mask: [0xff; STEP_BYTES],
             len: STEP_BYTES as u32,
             column: NONE,
+            namesake: UNKNOWN,
             next: [START; 2],
             key: Column { start: 0, end: 0, kind: Kind::Missing },
             above_ascii: 0,
@@ -276,6 +287,7 @@ impl Keys {
         self.steps.clear();
         self.steps.extend([NOWHERE; 2]);
         self.index.fill(NONE);
+        self.forgotten += 1;
     }
 
     /// The step at `at`, if it is one of the two that followed `step` before, and where its value may begin.
@@ -319,14 +331,15 @@ impl Keys {
         let text = &bytes[at..value_at];
         let found = match self.index[self.index_slot(text)] {
             NONE => {
-                let column = self.names.column(key_name(&bytes[here..key_end], kind, here, arena)?);
+                let name = key_name(&bytes[here..key_end], kind, here, arena)?;
+                let column = self.names.column(name);
                 let key = Column { start: (here - at) as u32, end: (key_end - at) as u32, kind };
                 if text.len() > STEP_BYTES {
                     let unknown = &mut self.steps[usize::from(UNKNOWN)];
                     (unknown.key, unknown.column) = (key, column);
                     return Ok(Next::Key(UNKNOWN, value_at));
                 }
-                self.learn(text, key, column)
+                self.learn(text, key, name, column, arena)
             }
             known => known,
         };
@@ -337,17 +350,25 @@ impl Keys {
         Ok(Next::Key(found, value_at))
     }
 
-    fn learn(&mut self, text: &[u8], key: Column, column: ColumnIndex) -> u16 {
+    fn learn(&mut self, text: &[u8], key: Column, name: &str, column: ColumnIndex, arena: &Bump) -> u16 {
         if self.steps.len() == STEPS {
             self.forget();
         }
-        let above_ascii = if text.is_ascii() { 0 } else { u64::MAX };
-        let (text_start, len) = ([0; STEP_BYTES], text.len() as u32);
-        let mut step =
-            Step { text: text_start, mask: [0; STEP_BYTES], len, column, next: [START; 2], key, above_ascii };
+        let number = self.steps.len() as u16;
+        let mut known = self.steps[usize::from(UNKNOWN) + 1..].iter();
+        let mut step = Step {
+            text: [0; STEP_BYTES],
+            mask: [0; STEP_BYTES],
+            len: text.len() as u32,
+            column,
+            namesake: known.find(|step| step.name(arena) == Some(name)).map_or(number, |step| step.namesake),
+            next: [START; 2],
+            key,
+            above_ascii: if text.is_ascii() { 0 } else { u64::MAX },
+        };
         step.text[..text.len()].copy_from_slice(text);
         step.mask[..text.len()].fill(0xff);
-        let (slot, number) = (self.index_slot(text), self.steps.len() as u16);
+        let slot = self.index_slot(text);
         self.index[slot] = number;
         self.steps.push(step);
         number
@@ -366,13 +387,58 @@ impl Keys {
     }
 }
 
+/// All fields of one record, in order, and whether a name may have come twice.
+#[derive(Debug)]
+pub(crate) struct Fields {
+    list: Vec<Field>,
+    may_repeat: bool,
+    /// By step: the number of the last record that had a key of that name.
+    seen: Box<[u64; STEPS]>,
+    record: u64,
+}
+
+impl Fields {
+    fn new() -> Self {
+        Fields { list: Vec::new(), may_repeat: false, seen: Box::new([0; STEPS]), record: 0 }
+    }
+
+    fn begin(&mut self) {
+        self.list.clear();
+        self.list.shrink_to(FIELDS_KEPT);
+        self.may_repeat = false;
+        self.record += 1;
+    }
+
+    #[inline(always)]
+    fn add(&mut self, field: Field, namesake: u16) {
+        let seen = &mut self.seen[usize::from(namesake)];
+        self.may_repeat |= *seen == self.record || namesake == UNKNOWN;
+        *seen = self.record;
+        self.list.push(field);
+    }
+
+    /// Each field once: of those with the same name the last wins and takes the place of the first.
+    #[inline]
+    pub(crate) fn once<'a>(&'a self, record: &'a str, arena: &'a Bump) -> &'a [Field] {
+        if self.may_repeat { self.without_repetitions(record, arena) } else { &self.list }
+    }
+
+    #[cold]
+    fn without_repetitions<'a>(&self, record: &'a str, arena: &'a Bump) -> &'a [Field] {
+        let named = self.list.iter().map(|field| (field.name(record, arena), *field));
+        let mut named = ArenaVec::from_iter_in(named, arena);
+        json::last_wins(&mut named, |(name, _)| name, arena);
+        arena.alloc_slice_fill_iter(named.iter().map(|(_, field)| *field))
+    }
+}
+
 /// Decodes records, one after the other.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     keys: Keys,
     columns: Vec<Column>,
     keep_fields: bool,
-    fields: Vec<Field>,
+    fields: Fields,
     foreign: bool,
 }
 
@@ -380,7 +446,7 @@ impl Decoder {
     /// A decoder that gives the fields named by `names` columns and, if `keep_fields`, lists all fields as well.
     pub(crate) fn new(names: Names, keep_fields: bool) -> Self {
         let columns = vec![Column::default(); names.len()];
-        Decoder { keys: Keys::new(names), columns, keep_fields, fields: Vec::new(), foreign: false }
+        Decoder { keys: Keys::new(names), columns, keep_fields, fields: Fields::new(), foreign: false }
     }
 
     /// The columns of the record decoded last.
@@ -389,9 +455,9 @@ impl Decoder {
         &self.columns
     }
 
-    /// All fields of the record decoded last, in order, with repetitions; empty unless they are kept.
+    /// All fields of the record decoded last; none unless they are kept.
     #[inline(always)]
-    pub(crate) fn fields(&self) -> &[Field] {
+    pub(crate) fn fields(&self) -> &Fields {
         &self.fields
     }
 
@@ -409,8 +475,8 @@ impl Decoder {
         let Decoder { keys, columns, keep_fields, fields, foreign } = self;
         let mut scanner = Scanner::new(bytes);
         columns.fill(Column::default());
-        fields.clear();
-        fields.shrink_to(FIELDS_KEPT);
+        fields.begin();
+        let forgotten = keys.forgotten;
         let (mut step, mut at, mut greatest_column) = (START, 0, 0);
         loop {
             let (found, value_at) = match keys.predicted(bytes, step, at) {
@@ -433,7 +499,8 @@ impl Decoder {
             greatest_column = known.column.max(greatest_column);
             if *keep_fields {
                 let Column { start, end, kind } = known.key;
-                fields.push(Field { key: Column { start: at as u32 + start, end: at as u32 + end, kind }, value });
+                let key = Column { start: at as u32 + start, end: at as u32 + end, kind };
+                fields.add(Field { key, value }, known.namesake);
             }
             (step, at) = (found, end);
             if scanner.byte(at) == b'}' {
@@ -442,6 +509,8 @@ impl Decoder {
             }
         }
         *foreign = greatest_column > DATA;
+        // Numbers of steps from before and after mean different names.
+        fields.may_repeat |= keys.forgotten != forgotten;
         let end = scanner.blanks(at);
         if end < bytes.len() {
             return Err(Malformed { at: end, fault: Fault::Trailing });
@@ -464,14 +533,6 @@ fn hash(bytes: &[u8]) -> u64 {
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     hash ^ hash >> 32
-}
-
-/// All fields once each: of those with the same name the last wins and takes the place of the first.
-pub(crate) fn fields_once<'a>(fields: &[Field], record: &'a str, arena: &'a Bump) -> ArenaVec<'a, (&'a str, Field)> {
-    let named = fields.iter().map(|field| (field.name(record, arena), *field));
-    let mut named = ArenaVec::from_iter_in(named, arena);
-    json::last_wins(&mut named, |(name, _)| name, arena);
-    named
 }
 
 #[cfg(test)]

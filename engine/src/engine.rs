@@ -193,7 +193,7 @@ impl Engine {
         let cx = Context {
             record,
             columns: decoder.columns(),
-            fields: decoder.fields(),
+            fields: Some(decoder.fields()),
             event_type: type_name.unwrap_or_default(),
             typed_by_type,
             outer_time,

@@ -14,7 +14,7 @@ use std::cell::Cell;
 use bumpalo::Bump;
 
 use crate::check::program::Function;
-use crate::decode::{self, Column, ColumnIndex, Field};
+use crate::decode::{self, Column, ColumnIndex, Field, Fields};
 use crate::json::Kind;
 use crate::syntax::ast::BinaryOp;
 use crate::time;
@@ -156,7 +156,7 @@ pub(crate) struct Context<'a> {
     pub(crate) record: &'a str,
     pub(crate) columns: &'a [Column],
     /// All fields, where the plan needs them.
-    pub(crate) fields: &'a [Field],
+    pub(crate) fields: Option<&'a Fields>,
     /// The name of the record's type.
     pub(crate) event_type: &'a str,
     /// Whether the field `type` named the type and so is none of the data.
@@ -179,7 +179,7 @@ impl<'a> Context<'a> {
         Context {
             record: "",
             columns: &[],
-            fields: &[],
+            fields: None,
             event_type: "",
             typed_by_type: false,
             outer_time: None,
@@ -232,11 +232,13 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// All fields of the record that are data, once each, with the places of their keys.
+    /// All fields of the record that are data, once each, with their names.
+    #[inline]
     pub(crate) fn data_fields(&self) -> impl Iterator<Item = (&'a str, Field)> + use<'a> {
-        let typed_by_type = self.typed_by_type;
-        let once = decode::fields_once(self.fields, self.record, self.arena);
-        once.into_iter().filter(move |(name, _)| !(*name == "event_type" || typed_by_type && *name == "type"))
+        let (typed_by_type, record, arena) = (self.typed_by_type, self.record, self.arena);
+        let fields = self.fields.map_or(&[][..], |fields| fields.once(record, arena));
+        let named = fields.iter().map(move |field| (field.name(record, arena), *field));
+        named.filter(move |(name, _)| !(*name == "event_type" || typed_by_type && *name == "type"))
     }
 
     /// Missing, and why.
