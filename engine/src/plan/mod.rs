@@ -1,7 +1,7 @@
 //! A checked program as what runs: which topics to read, which fields become columns, and for every type of event the
 //! chains of operators that it goes through.
 //!
-//! A [`Chain`] is one path from a record to one stream: the stream's operators, what it puts out, and the chains that it
+//! A chain is one path from a record to one stream: the stream's operators, what it puts out, and the chains that it
 //! feeds, in order of declaration. A stream that is reached on two paths (by `merge`, or through two streams) has two
 //! chains, each compiled for the fields that its events have there; they share the stream's state. An event runs through a
 //! chain and everything that it feeds before the next chain begins, so a record's outputs come depth first.
