@@ -1,7 +1,9 @@
 //! A child process, and what it used: processor time with that of its own children, and peak resident memory.
 
+use std::env;
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -23,6 +25,22 @@ pub(crate) struct Usage {
     pub(crate) peak_rss_bytes: u64,
     /// When it was started, in ms since 1970.
     pub(crate) started_ms: i64,
+}
+
+/// Where kolo is: where `named` says, else beside this program.
+///
+/// # Errors
+/// If it is not beside this program and none is named.
+pub(crate) fn kolo(named: Option<&PathBuf>) -> Result<PathBuf> {
+    if let Some(path) = named {
+        return Ok(path.clone());
+    }
+    let path = env::current_exe()?.with_file_name("kolo");
+    if !path.exists() {
+        let hint = "build it with `cargo build --release --workspace`, or name one with --kolo";
+        return Err(format!("there is no {}; {hint}", path.display()).into());
+    }
+    Ok(path)
 }
 
 /// Runs `command` to its end.

@@ -1,6 +1,7 @@
 //! `kolo-bench`: kolo beside the best that it could be, on the same broker and the same topic, in one run.
 //!
 //! - `pipeline` measures whole programs, Kafka to Kafka, against a bare librdkafka relay.
+//! - `distant` measures kolo while acknowledgements are far away, `idle` what it costs while there is nothing to do.
 //! - `relay` is that relay, as a program of its own so that its processor time is a process's.
 //!
 //! Exit codes: 0 measured and everything verified, 1 not so, 2 usage.
@@ -10,6 +11,7 @@ mod child;
 mod pipeline;
 mod relay;
 mod report;
+mod single;
 mod summary;
 
 use std::process::ExitCode;
@@ -30,6 +32,10 @@ struct Arguments {
 enum Command {
     /// Measure programs, Kafka to Kafka, against the relay; verify every output by value
     Pipeline(pipeline::Options),
+    /// Measure scenario 01 while every answer of the broker takes its time (on a mock cluster)
+    Distant(single::DistantOptions),
+    /// Measure how much of a core kolo takes on an empty topic
+    Idle(single::IdleOptions),
     /// Run the relay alone: copy the ticks above 50 from one topic to another, then end
     Relay(relay::Options),
 }
@@ -37,6 +43,8 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Pipeline(options) => pipeline::run(&options),
+        Command::Distant(options) => single::distant(&options),
+        Command::Idle(options) => single::idle(&options),
         Command::Relay(options) => relay::run(&options),
     };
     match outcome {

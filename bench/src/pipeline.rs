@@ -117,7 +117,11 @@ pub(crate) struct Round {
 
 /// Runs everything, prints a table, writes the JSON.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let bench = Bench { options, broker: Broker::connect(&options.brokers)?, kolo: options.kolo()? };
+    let kolo = match options.engines.contains(&Engine::Kolo) {
+        true => child::kolo(options.kolo.as_ref())?,
+        false => PathBuf::new(),
+    };
+    let bench = Bench { options, broker: Broker::connect(&options.brokers)?, kolo };
     let mut cases = Vec::new();
     for &partitions in &options.partitions {
         for &program in &options.programs {
@@ -131,21 +135,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         fs::write(path, text + "\n").map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
     }
     Ok(())
-}
-
-impl Options {
-    /// Where kolo is, if it is to run.
-    fn kolo(&self) -> Result<PathBuf> {
-        let path = match &self.kolo {
-            Some(path) => path.clone(),
-            None => env::current_exe()?.with_file_name("kolo"),
-        };
-        if self.engines.contains(&Engine::Kolo) && self.kolo.is_none() && !path.exists() {
-            let hint = "build it with `cargo build --release`, or name one with --kolo";
-            return Err(format!("there is no {}; {hint}", path.display()).into());
-        }
-        Ok(path)
-    }
 }
 
 struct Bench<'a> {

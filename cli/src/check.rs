@@ -13,12 +13,13 @@ use kolo_engine::plan::Plan;
 use crate::args::{CheckArgs, ProgramText};
 use crate::live;
 use crate::outcome::{Failure, Outcome};
+use crate::properties;
 
 /// A program without errors, and its text.
 pub(crate) struct Loaded {
     /// The program.
     pub(crate) program: Program,
-    /// Where it comes from, for faults that show only later: a property that librdkafka refuses.
+    /// Where it comes from, for faults that show only later.
     pub(crate) source: SourceFile,
     /// How many warnings were shown.
     pub(crate) warnings: usize,
@@ -28,15 +29,14 @@ impl Loaded {
     /// The program as the engine runs it.
     ///
     /// # Errors
-    /// A program that exceeds a limit of the planner.
+    /// A property that librdkafka refuses, shown at its place, or a program that exceeds a limit of the planner.
     pub(crate) fn plan(&self) -> Result<Plan, Failure> {
         let name = self.source.name();
+        let refused = properties::check_program(&self.program);
+        if !refused.is_empty() {
+            return Err(reject(&self.source, &refused));
+        }
         Plan::compile(&self.program).map_err(|reason| Failure::new(format_args!("{name}: {reason}")))
-    }
-
-    /// Shows what was found after all, and says that the program cannot run.
-    pub(crate) fn reject(&self, diagnostics: &[Diagnostic]) -> Failure {
-        reject(&self.source, diagnostics)
     }
 }
 

@@ -21,6 +21,7 @@ mod live;
 mod logging;
 mod outcome;
 mod pipeline;
+mod properties;
 mod report;
 mod run;
 mod setup;

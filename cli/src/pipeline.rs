@@ -205,6 +205,7 @@ impl Finished {
             bytes_out: sink.bytes.load(Ordering::Relaxed),
             counters: engine.list().to_vec(),
             latency_us: Latency::of(&self.latency_us),
+            latency_span: report::OWN_LATENCY,
             peak_memory_bytes: report::peak_memory_bytes(),
             verdicts: Vec::new(),
         }
@@ -265,8 +266,7 @@ fn start_as<W: WaitStrategy>(
     };
     let mut engine = Engine::new(Arc::new(plan));
     let sink = Sink::new(send, acknowledger, monitor.clone(), outlets, settings.in_flight, store, clock);
-    let gauges =
-        Gauges { source: taken, engine: engine.counters(), sink: sink.counters(), monitor: monitor.clone() };
+    let gauges = Gauges { source: taken, engine: engine.counters(), sink: sink.counters(), monitor: monitor.clone() };
 
     let cores = &settings.cores;
     Running {
@@ -332,7 +332,9 @@ impl Running {
         let sink = sink.map_err(|_| panicked("sink"))?;
         match (source, sink) {
             // A sink that ends well and leaves something unacknowledged has lost the reader of its lines.
-            (Ok(()) | Err(Ended::Poisoned), Ok((latency_us, settled))) => Ok(Finished { latency_us, settled, gauges: self.gauges }),
+            (Ok(()) | Err(Ended::Poisoned), Ok((latency_us, settled))) => {
+                Ok(Finished { latency_us, settled, gauges: self.gauges })
+            }
             (Err(Ended::Failed(failure)), _) | (_, Err(Ended::Failed(failure))) => Err(failure),
             _ => Err(Failure::new("the lane was poisoned, and nobody says why: a defect of kolo's")),
         }

@@ -16,6 +16,9 @@ use crate::outcome::{Failure, Outcome};
 /// How wide the text may be.
 const COLUMNS: usize = 80;
 
+/// The latency that every run measures of itself.
+pub(crate) const OWN_LATENCY: &str = "from taken by kolo to outputs acknowledged";
+
 /// What a run came to.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Report {
@@ -46,6 +49,8 @@ pub(crate) struct Report {
     pub(crate) counters: Vec<(&'static str, u64)>,
     /// How long records took from the source to the acknowledgement of their outputs; `None` if there were none.
     pub(crate) latency_us: Option<Latency>,
+    /// Between which two moments latencies were taken.
+    pub(crate) latency_span: &'static str,
     /// The most memory that the process has held; `None` where the system does not tell.
     pub(crate) peak_memory_bytes: Option<u64>,
     /// What was verified.
@@ -185,7 +190,7 @@ impl Report {
 
         self.write_counters(out)?;
         if let Some(latency) = &self.latency_us {
-            writeln!(out, "\n  latency, from taken by kolo to outputs acknowledged")?;
+            writeln!(out, "\n  latency, {}", self.latency_span)?;
             let Latency { p50, p90, p99, p999, max } = *latency;
             let columns = [("p50", p50), ("p90", p90), ("p99", p99), ("p99.9", p999), ("max", max)];
             for (name, _) in columns {
@@ -360,6 +365,7 @@ mod tests {
             bytes_out: 104_000_000,
             counters: vec![("records", 1_000_000), ("outputs", 890_000), ("malformed", 0), ("unrouted", 0)],
             latency_us: Some(Latency { p50: 812, p90: 1_234, p99: 23_456, p999: 123_456, max: 1_234_567 }),
+            latency_span: OWN_LATENCY,
             peak_memory_bytes: Some(64 << 20),
             verdicts: vec![Verdict {
                 what: "outputs: 890,000 of 890,000 expected, every value as computed independently".to_owned(),

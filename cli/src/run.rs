@@ -1,7 +1,7 @@
 //! `kolo run`: a program against Kafka, until a signal or the end of the input.
 
-use std::sync::OnceLock;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::live::{self, Live};
 use crate::outcome::{Failure, Outcome};
 use crate::pipeline::{self, Settings};
 use crate::setup::{self, Mode, Overrides};
-use crate::{check, signals};
+use crate::{check, properties, signals};
 
 /// What is said once nothing that is produced from now on can be missed.
 const LISTENING: &str = "Listening for events...";
@@ -21,13 +21,13 @@ const LISTENING: &str = "Listening for events...";
 /// A program with errors, clients that cannot connect, or whatever stops the lane.
 pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
     let loaded = check::load(args.program.text())?;
-    let plan = setup::plan(&loaded)?;
+    let plan = loaded.plan()?;
     let overrides = Overrides {
         brokers: args.brokers.clone(),
         properties: args.properties.iter().map(|p| (p.key.clone(), p.value.clone())).collect(),
         reset: args.from,
     };
-    setup::check_overrides(&overrides)?;
+    properties::check_overrides(&overrides.properties)?;
     let mode = Mode { until_end: args.until.is_some(), dry_run: args.dry_run, echo: !args.quiet };
     let settings = Settings {
         slots: args.ring.slots(),

@@ -4,20 +4,18 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
 
-use kolo_engine::check::program::{Connector, ConnectorKind, Kafka, OffsetReset, Program, Property};
-use kolo_engine::diagnostic::{Code, Diagnostic, similar};
+use kolo_engine::check::program::{Connector, ConnectorKind, Kafka, OffsetReset, Property};
 use kolo_engine::plan::Plan;
 use kolo_sink::kafka::Producer;
 use kolo_sink::lines::Lines;
 use kolo_sink::{Outlets, Target};
 use kolo_source::kafka::{Consumer, ConsumerConfig, Options, Reset, Topic};
 use rdkafka::ClientConfig;
-use rdkafka::error::KafkaError;
 
-use crate::check::Loaded;
 use crate::connection::Watch;
 use crate::outcome::Failure;
 use crate::pipeline::Feed;
+use crate::properties;
 
 /// What the command line says about the connectors, over what the program says.
 #[derive(Debug, Clone, Default)]
@@ -30,18 +28,6 @@ pub(crate) struct Overrides {
     pub(crate) reset: Option<Reset>,
 }
 
-/// The plan of a program whose properties librdkafka accepts.
-///
-/// # Errors
-/// Properties that it refuses, shown at their places, or a program beyond the planner's limits.
-pub(crate) fn plan(loaded: &Loaded) -> Result<Plan, Failure> {
-    let refused = check_properties(&loaded.program);
-    if !refused.is_empty() {
-        return Err(loaded.reject(&refused));
-    }
-    Ok(Plan::compile(&loaded.program)?)
-}
-
 /// What a run reads and writes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Mode {
@@ -51,80 +37,6 @@ pub(crate) struct Mode {
     pub(crate) dry_run: bool,
     /// Repeat every output on standard output.
     pub(crate) echo: bool,
-}
-
-/// The properties that librdkafka refuses, as diagnostics at their place in the program.
-fn check_properties(program: &Program) -> Vec<Diagnostic> {
-    let connectors = program.connectors.iter().filter_map(|connector| match &connector.kind {
-        ConnectorKind::Kafka(kafka) => Some(&kafka.properties),
-        _ => None,
-    });
-    let all = connectors
-        .chain(program.sources.iter().map(|source| &source.properties))
-        .chain(program.targets.iter().map(|target| &target.properties));
-    all.flatten().filter_map(check_property).collect()
-}
-
-fn check_property(property: &Property) -> Option<Diagnostic> {
-    let (unknown, reason) = refusal(&property.key, &property.value)?;
-    Some(if unknown {
-        let known = known_properties();
-        let resembling = similar(&property.key, known.iter().map(String::as_str));
-        Diagnostic::new(Code::UnknownArgument, property.key_span, format!("librdkafka has no property {}", property.key))
-            .label("neither a parameter of kolo's nor a property of librdkafka")
-            .suggest(resembling)
-            .note("every parameter that kolo does not know itself is a property of librdkafka, with `_` for `.`")
-    } else {
-        Diagnostic::new(Code::BadValue, property.value_span, format!("librdkafka refuses this value of {}", property.key))
-            .label(reason)
-    })
-}
-
-/// Why librdkafka refuses a property, and whether it does not know it at all.
-fn refusal(key: &str, value: &str) -> Option<(bool, String)> {
-    match ClientConfig::new().set(key, value).create_native_config() {
-        Err(KafkaError::ClientConfig(code, reason, ..)) => {
-            let unknown = code == rdkafka::types::RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN;
-            Some((unknown, reason))
-        }
-        Err(other) => Some((false, other.to_string())),
-        Ok(_) => None,
-    }
-}
-
-/// The names of librdkafka's properties, for suggestions.
-fn known_properties() -> Vec<String> {
-    let mut names = Vec::new();
-    let mut count = 0;
-    // SAFETY: the dump is an array of `count` C strings, names and values in turn, that lives until it is freed; the
-    // configuration is ours and destroyed once.
-    unsafe {
-        use rdkafka::bindings as rd;
-        let conf = rd::rd_kafka_conf_new();
-        let dump = rd::rd_kafka_conf_dump(conf, &mut count);
-        for i in (0..count).step_by(2) {
-            names.push(std::ffi::CStr::from_ptr(*dump.add(i)).to_string_lossy().into_owned());
-        }
-        rd::rd_kafka_conf_dump_free(dump, count);
-        rd::rd_kafka_conf_destroy(conf);
-    }
-    names
-}
-
-/// Checks `-X` properties before anything is connected.
-///
-/// # Errors
-/// The first property that librdkafka refuses.
-pub(crate) fn check_overrides(overrides: &Overrides) -> Result<(), Failure> {
-    for (key, value) in &overrides.properties {
-        if let Some((unknown, reason)) = refusal(key, value) {
-            let hint = similar(key, known_properties().iter().map(String::as_str))
-                .filter(|_| unknown)
-                .map_or_else(String::new, |name| format!("; did you mean {name}?"));
-            return Err(Failure::new(format!("-X {key}={value}: {reason}{hint}")));
-        }
-    }
-    Ok(())
 }
 
 /// Connects to whatever the program reads.
@@ -158,7 +70,9 @@ pub(crate) fn feed(plan: &Plan, program_name: &str, overrides: &Overrides, mode:
             }
             ConnectorKind::File { .. } => files.push(&source.topic),
             ConnectorKind::Console => {
-                return Err(Failure::new("a console connector cannot be read from; use a kafka or file one".to_owned()));
+                return Err(Failure::new(
+                    "a console connector cannot be read from; use a kafka or file one".to_owned(),
+                ));
             }
         }
     }
@@ -220,8 +134,13 @@ fn kafka_feed(
 /// # Errors
 /// A broker that does not answer, a topic that cannot be created, a file that cannot be written.
 pub(crate) fn outlets(plan: &Plan, overrides: &Overrides, mode: Mode) -> Result<Outlets<Watch>, Failure> {
-    let mut outlets =
-        Outlets { producers: Vec::new(), lines: Vec::new(), targets: Vec::new(), echo: None, reader_gone: Box::new(|| {}) };
+    let mut outlets = Outlets {
+        producers: Vec::new(),
+        lines: Vec::new(),
+        targets: Vec::new(),
+        echo: None,
+        reader_gone: Box::new(|| {}),
+    };
     let mut producers: BTreeMap<usize, usize> = BTreeMap::new();
     let mut files: BTreeMap<String, usize> = BTreeMap::new();
     if mode.echo && !mode.dry_run {
@@ -310,18 +229,21 @@ fn client<'a>(
     overrides: &Overrides,
 ) -> Result<ClientConfig, Failure> {
     let mut client = ClientConfig::new();
+    let mut set = |key: &str, value: &str| {
+        client.set(properties::canonical(key), value);
+    };
     for (key, value) in defaults {
-        client.set(*key, *value);
+        set(key, value);
     }
     for property in kafka.properties.iter().chain(own) {
-        client.set(&property.key, &property.value);
+        set(&property.key, &property.value);
     }
-    let brokers = overrides.brokers.clone().or_else(|| kafka.brokers.as_ref().map(|brokers| brokers.value.clone()));
+    let brokers = overrides.brokers.as_ref().or(kafka.brokers.as_ref().map(|brokers| &brokers.value));
     if let Some(brokers) = brokers {
-        client.set("bootstrap.servers", brokers);
+        set("bootstrap.servers", brokers);
     }
     for (key, value) in &overrides.properties {
-        client.set(key, value);
+        set(key, value);
     }
     if client.get("bootstrap.servers").is_none() {
         let name = &connector.name.text;
@@ -355,14 +277,5 @@ mod tests {
         assert_eq!(default_group("scenarios/01_filter/pipeline.vpl"), "kolo-01_filter-pipeline");
         assert_eq!(default_group("./pipeline.vpl"), "kolo-pipeline");
         assert_eq!(default_group("<code>"), "kolo-code");
-    }
-
-    #[test]
-    fn librdkafka_judges_properties_one_by_one() {
-        assert!(refusal("linger.ms", "5").is_none());
-        assert!(refusal("linger.mss", "5").is_some_and(|(unknown, _)| unknown));
-        assert!(refusal("linger.ms", "soon").is_some_and(|(unknown, _)| !unknown));
-        let known = known_properties();
-        assert_eq!(similar("linger.mss", known.iter().map(String::as_str)), Some("linger.ms"));
     }
 }

@@ -19,7 +19,7 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// A program with errors, a file that cannot be read, or standard output that cannot be written.
 pub(crate) fn run(args: &SimulateArgs) -> Result<Outcome, Failure> {
     let loaded = check::load(ProgramText::File(&args.program))?;
-    let plan = setup::plan(&loaded)?;
+    let plan = loaded.plan()?;
     let name = args.events.display().to_string();
     let reader: Box<dyn BufRead + Send> = if name == "-" {
         Box::new(BufReader::with_capacity(BUFFER_BYTES, std::io::stdin()))

@@ -42,7 +42,13 @@ impl Loader {
     ///
     /// # Errors
     /// What librdkafka says of the client.
-    pub(crate) fn new(brokers: &str, scenario: Scenario, topic: &str, partitions: u64, linger_ms: u32) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        brokers: &str,
+        scenario: Scenario,
+        topic: &str,
+        partitions: u64,
+        linger_ms: u32,
+    ) -> Result<Self, Failure> {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("compression.type", "lz4")

@@ -73,9 +73,9 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Outcome, Failure> {
         properties: vec![("fetch.wait.max.ms".to_owned(), "1".to_owned())],
         reset: None,
     };
-    let plan = setup::plan(&loaded)?;
-    let feed = setup::feed(&plan, PROGRAM_NAME, &overrides, Mode::default())?;
+    let plan = loaded.plan()?;
     let outlets = setup::outlets(&plan, &overrides, Mode::default())?;
+    let feed = setup::feed(&plan, PROGRAM_NAME, &overrides, Mode::default())?;
     let settings = Settings {
         slots: args.ring.slots(),
         in_flight: pipeline::IN_FLIGHT,
@@ -84,15 +84,22 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Outcome, Failure> {
     };
     let (listening, ready) = std::sync::mpsc::channel();
     let began = Instant::now();
-    let running = pipeline::start(plan, feed, |_| outlets, &settings, move || {
-        // Nobody waits any more if the demo is ending.
-        let _ = listening.send(());
-    });
+    let running = pipeline::start(
+        plan,
+        feed,
+        |_| outlets,
+        &settings,
+        move || {
+            // Nobody waits any more if the demo is ending.
+            let _ = listening.send(());
+        },
+    );
     signals::install(running.stopper())?;
     let gauges = running.gauges();
     let events = args.events;
     let watched = gauges.clone();
-    let live = Live::start(live::possible(false), move || Figures { expected: Some(events), lag: None, ..watched.figures() });
+    let live =
+        Live::start(live::possible(false), move || Figures { expected: Some(events), lag: None, ..watched.figures() });
 
     let verifier = Verifier::new(&brokers, program, output, PARTITIONS, events)?;
     let verified = verifier.verified();
@@ -128,6 +135,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Outcome, Failure> {
     let mut report = finished.report("demo", PROGRAM_NAME, &settings, began, occupancy);
     if schedule.is_some() {
         report.latency_us = Latency::of(&verified.latency_us);
+        report.latency_span = "from the moment a record was due to its output read back";
     }
     report.verdicts = vec![verified.verdict()];
     report.deliver(&args.report)?;

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use kolo_source::generate::Program;
+use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use rdkafka::ClientConfig;
 
 use super::load::Schedule;
 use crate::outcome::Failure;
@@ -36,7 +36,7 @@ impl Verified {
     pub(crate) fn verdict(&self) -> Verdict {
         let found = format!("outputs: {} of {} expected", grouped(self.right), grouped(self.expected));
         let what = match &self.difference {
-            None => format!("{found}, every value and their order as computed beside it"),
+            None => format!("{found}, all values and order as computed"),
             Some(difference) => format!("{found}; the first that differs: {difference}"),
         };
         Verdict { what, ok: self.ok() }
@@ -63,7 +63,13 @@ impl Verifier {
     ///
     /// # Errors
     /// What librdkafka says of the client.
-    pub(crate) fn new(brokers: &str, program: Program, topic: &str, partitions: u64, events: u64) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        brokers: &str,
+        program: Program,
+        topic: &str,
+        partitions: u64,
+        events: u64,
+    ) -> Result<Self, Failure> {
         let failed = |reason: KafkaError| Failure::new(format!("the verifier's consumer: {reason}"));
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
