@@ -118,8 +118,8 @@ pub struct Sink<W: WaitStrategy, C: ClientContext> {
 pub struct Outlets<C: ClientContext> {
     /// One producer for each Kafka connector that the program writes to.
     pub producers: Vec<Producer<C>>,
-    /// Files, and standard output for console connectors; `None` once the reader has gone.
-    pub lines: Vec<Option<Lines>>,
+    /// Files, and standard output for console connectors.
+    pub lines: Vec<Lines>,
     /// For each target of the plan, in its order.
     pub targets: Vec<Target>,
     /// Which of `lines` repeats every output that does not go there anyway; `None`: outputs are not repeated.
@@ -349,7 +349,7 @@ impl<C: ClientContext> Outlets<C> {
                     outstanding += 1;
                 }
                 Some(&Target::Lines(number)) => {
-                    outstanding += u32::from(!self.write(number, value)?);
+                    self.write(number, value, true)?;
                     written_to = Some(number);
                 }
                 Some(Target::Null) | None => {}
@@ -357,9 +357,8 @@ impl<C: ClientContext> Outlets<C> {
             if let Some(echo) = self.echo
                 && written_to != Some(echo)
             {
-                let written = self.write(echo, value)?;
                 // A line that repeats what goes elsewhere holds nothing up when its reader has gone.
-                outstanding += u32::from(!written && output.target.is_none());
+                self.write(echo, value, output.target.is_none())?;
             }
         }
         Ok(outstanding)
@@ -374,44 +373,29 @@ impl<C: ClientContext> Outlets<C> {
         Ok(())
     }
 
-    /// Writes a line. False: its reader has gone.
     #[inline]
-    fn write(&mut self, number: usize, line: &[u8]) -> Result<bool, Error> {
-        match &mut self.lines[number] {
-            Some(lines) => match lines.write(line) {
-                Ok(()) => Ok(true),
-                Err(reason) => self.failed(number, reason).map(|()| false),
-            },
-            None => Ok(false),
-        }
+    fn write(&mut self, number: usize, line: &[u8], owed: bool) -> Result<(), Error> {
+        self.lines[number].write(line, owed).or_else(|reason| self.failed(number, reason))
     }
 
-    /// Flushes all lines. False: a reader has gone, and lines that were not written yet with it.
+    /// Flushes all lines. False: a reader has gone, and lines that were owed to it were not written.
     #[inline]
     fn flush(&mut self) -> Result<bool, Error> {
         let mut complete = true;
         for number in 0..self.lines.len() {
-            if let Some(lines) = &mut self.lines[number]
-                && let Err(reason) = lines.flush()
-            {
-                self.failed(number, reason)?;
-                complete = false;
-            }
+            self.lines[number].flush().or_else(|reason| self.failed(number, reason))?;
+            complete &= self.lines[number].settled();
         }
         Ok(complete)
     }
 
     #[cold]
     fn failed(&mut self, number: usize, reason: io::Error) -> Result<(), Error> {
-        let lines = self.lines[number].take().expect("it was written to just now");
-        let name = lines.name().to_owned();
-        // Dropping the writer would try once more to write what the reader did not take.
-        lines.abandon();
         if reason.kind() == io::ErrorKind::BrokenPipe {
             (self.reader_gone)();
             return Ok(());
         }
-        Err(Error::Write { name, reason })
+        Err(Error::Write { name: self.lines[number].name().to_owned(), reason })
     }
 
     #[inline]
