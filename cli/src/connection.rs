@@ -1,5 +1,6 @@
 //! Says once when a connection to Kafka is lost and once when it is back, whatever librdkafka repeats in between.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use rdkafka::client::ClientContext;
@@ -13,13 +14,20 @@ const DOWN: u8 = 2;
 /// The state of one client's connection. Also passes librdkafka's own lines on to the log.
 pub(crate) struct Watch {
     client: String,
-    state: AtomicU8,
+    state: Arc<AtomicU8>,
 }
 
 impl Watch {
     /// The watch of `connector`'s consumer or producer.
     pub(crate) fn new(connector: &str, role: &str) -> Self {
-        Watch { client: format!("connector {connector} ({role})"), state: AtomicU8::new(UNKNOWN) }
+        Watch { client: format!("connector {connector} ({role})"), state: Arc::new(AtomicU8::new(UNKNOWN)) }
+    }
+
+    /// What to call when the client, which has the watch then, has heard from a broker. Without it only statistics tell,
+    /// and a connection that is lost before the first of them is lost without a word.
+    pub(crate) fn connected(&self) -> impl Fn() + use<> {
+        let state = Arc::clone(&self.state);
+        move || state.store(UP, Ordering::Relaxed)
     }
 }
 
@@ -63,6 +71,15 @@ impl ClientContext for Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_loss_is_news_from_the_first_answer_on() {
+        let watch = Watch::new("local", "producer");
+        let connected = watch.connected();
+        assert_eq!(watch.state.load(Ordering::Relaxed), UNKNOWN);
+        connected();
+        assert_eq!(watch.state.load(Ordering::Relaxed), UP);
+    }
 
     #[test]
     fn a_loss_is_news_only_after_a_connection() {

@@ -123,7 +123,9 @@ fn kafka_feed(
             .collect();
         let config = ConsumerConfig { connector: connector.name.text.clone(), client, topics };
         let watch = Watch::new(&connector.name.text, "consumer");
+        let connected = watch.connected();
         consumers.push(Consumer::connect(config, watch, mode.until_end)?);
+        connected();
     }
     let options = Options { until_end: mode.until_end, commit: !mode.dry_run, ..Options::default() };
     Ok(Feed::Kafka { consumers, options })
@@ -142,9 +144,10 @@ pub(crate) fn outlets(plan: &Plan, overrides: &Overrides, mode: Mode) -> Result<
         reader_gone: Box::new(|| {}),
     };
     let mut producers: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut connected = Vec::new();
     let mut files: BTreeMap<String, usize> = BTreeMap::new();
     if mode.echo && !mode.dry_run {
-        outlets.lines.push(Some(Lines::stdout()));
+        outlets.lines.push(Lines::stdout());
         outlets.echo = Some(0);
     }
     for target in plan.targets() {
@@ -162,6 +165,7 @@ pub(crate) fn outlets(plan: &Plan, overrides: &Overrides, mode: Mode) -> Result<
                         let own = siblings.flat_map(|t| &t.properties);
                         let client = client(connector, kafka, kolo_sink::kafka::DEFAULTS, own, overrides)?;
                         let watch = Watch::new(&connector.name.text, "producer");
+                        connected.push(watch.connected());
                         outlets.producers.push(Producer::new(&connector.name.text, &client, watch)?);
                         producers.insert(target.connector, outlets.producers.len() - 1);
                         outlets.producers.len() - 1
@@ -171,6 +175,9 @@ pub(crate) fn outlets(plan: &Plan, overrides: &Overrides, mode: Mode) -> Result<
                     Some(topic) => Some(outlets.producers[producer].topic(topic.as_bytes())?),
                     None => None,
                 };
+                if topic.is_some() {
+                    connected[producer]();
+                }
                 Target::Kafka { producer, topic }
             }
             ConnectorKind::File { path } => {
@@ -179,7 +186,7 @@ pub(crate) fn outlets(plan: &Plan, overrides: &Overrides, mode: Mode) -> Result<
                     Some(&number) => number,
                     None => {
                         let lines = Lines::file(&path).map_err(|reason| Failure::new(format!("{path}: {reason}")))?;
-                        outlets.lines.push(Some(lines));
+                        outlets.lines.push(lines);
                         files.insert(path, outlets.lines.len() - 1);
                         outlets.lines.len() - 1
                     }
@@ -188,7 +195,7 @@ pub(crate) fn outlets(plan: &Plan, overrides: &Overrides, mode: Mode) -> Result<
             }
             ConnectorKind::Console => {
                 let number = outlets.echo.or_else(|| files.get("").copied()).unwrap_or_else(|| {
-                    outlets.lines.push(Some(Lines::stdout()));
+                    outlets.lines.push(Lines::stdout());
                     outlets.lines.len() - 1
                 });
                 // Standard output is one, however many connectors lead there. No file has the empty name.
@@ -205,7 +212,7 @@ pub(crate) fn outlets(plan: &Plan, overrides: &Overrides, mode: Mode) -> Result<
 pub(crate) fn offline_outlets(plan: &Plan, echo: bool) -> Outlets<Watch> {
     Outlets {
         producers: Vec::new(),
-        lines: if echo { vec![Some(Lines::stdout())] } else { Vec::new() },
+        lines: if echo { vec![Lines::stdout()] } else { Vec::new() },
         targets: plan.targets().iter().map(|_| Target::Null).collect(),
         echo: echo.then_some(0),
         reader_gone: Box::new(|| {}),

@@ -1,8 +1,8 @@
 //! Topics, records and committed offsets on a broker, mock or real.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,8 @@ pub(crate) enum Kind {
 
 /// A broker to run against.
 pub(crate) struct Broker {
+    /// Reads topics; dropped before the mock cluster.
+    reader: OnceLock<BaseConsumer>,
     bootstrap: String,
     mock: Option<Mock>,
 }
@@ -82,7 +84,7 @@ impl Broker {
     /// The mock cluster, started for this test.
     pub(crate) fn mock() -> Broker {
         let mock = Mock::start();
-        Broker { bootstrap: mock.bootstrap(), mock: Some(mock) }
+        Broker { reader: OnceLock::new(), bootstrap: mock.bootstrap(), mock: Some(mock) }
     }
 
     /// The broker that KOLO_TEST_BROKERS names; `None`, and a line that says so, without it.
@@ -91,7 +93,7 @@ impl Broker {
     /// Without it where KOLO_REQUIRE_BROKER=1 demands one.
     pub(crate) fn real() -> Option<Broker> {
         match std::env::var("KOLO_TEST_BROKERS") {
-            Ok(bootstrap) if !bootstrap.is_empty() => Some(Broker { bootstrap, mock: None }),
+            Ok(bootstrap) if !bootstrap.is_empty() => Some(Broker { reader: OnceLock::new(), bootstrap, mock: None }),
             _ => {
                 let required = std::env::var("KOLO_REQUIRE_BROKER").is_ok_and(|value| value == "1");
                 assert!(!required, "KOLO_REQUIRE_BROKER=1, but KOLO_TEST_BROKERS names no broker");
@@ -120,11 +122,14 @@ impl Broker {
 
     /// What `kolo run` is told about this broker.
     pub(crate) fn flags(&self) -> Vec<String> {
-        // A killed member is forgotten after the shortest session that Apache Kafka allows, and the mock cluster sleeps
-        // for the whole wait whenever a fetch finds nothing.
-        let common = ["--brokers", &self.bootstrap, "-X", "session.timeout.ms=6000", "-X", "heartbeat.interval.ms=500"];
-        let own: &[&str] = if self.mock.is_some() { &["-X", "fetch.wait.max.ms=5"] } else { &[] };
-        common.iter().chain(own).map(|flag| (*flag).to_owned()).collect()
+        // A killed member is forgotten after the shortest session that Apache Kafka allows. The mock cluster waits for
+        // most of a session before every rebalance but the first, and in an empty fetch for as long as it may.
+        let own: &[&str] = match self.kind() {
+            Kind::Mock => &["session.timeout.ms=3000", "fetch.wait.max.ms=5"],
+            Kind::Real => &["session.timeout.ms=6000"],
+        };
+        let properties = own.iter().chain(&["heartbeat.interval.ms=500"]).flat_map(|property| ["-X", property]);
+        ["--brokers", &self.bootstrap].into_iter().chain(properties).map(str::to_owned).collect()
     }
 
     fn client(&self) -> ClientConfig {
@@ -180,34 +185,36 @@ impl Broker {
 
     fn producer(&self) -> BaseProducer<Delivered> {
         let mut config = self.client();
-        // Order within a partition, also if something is sent again; 2 MiB records as well.
-        config.set("enable.idempotence", "true").set("linger.ms", "5").set("message.max.bytes", "8388608");
+        // One request at a time keeps the order within a partition. An idempotent producer would take half a second to
+        // begin.
+        config.set("max.in.flight", "1").set("linger.ms", "5").set("message.max.bytes", "8388608");
         config.create_with_context(Delivered).expect("a right configuration")
     }
 
     /// Where each partition of the topic ends.
     pub(crate) fn ends(&self, topic: &str) -> Vec<i64> {
-        let consumer = self.consumer("kolo-test-reader");
-        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("the broker answers");
-        let partitions = metadata.topics()[0].partitions().len() as i32;
-        assert!(partitions > 0, "there is no topic {topic}");
-        (0..partitions).map(|partition| end(&consumer, topic, partition)).collect()
+        let reader = self.reader();
+        (0..partitions(reader, topic)).map(|partition| end(reader, topic, partition)).collect()
+    }
+
+    fn reader(&self) -> &BaseConsumer {
+        self.reader.get_or_init(|| self.consumer("kolo-test-reader"))
     }
 
     /// Something that tells again and again where a topic ends, over one connection.
     pub(crate) fn watch(&self, topic: &str) -> impl Fn() -> Vec<i64> + use<> {
-        let partitions = self.ends(topic).len() as i32;
         let (consumer, topic) = (self.consumer("kolo-test-reader"), topic.to_owned());
+        let partitions = partitions(&consumer, &topic);
         move || (0..partitions).map(|partition| end(&consumer, &topic, partition)).collect()
     }
 
-    /// All records of the topic, by partition.
+    /// All records of the topic, by partition. One thread at a time: there is one reader.
     pub(crate) fn read(&self, topic: &str) -> Vec<Vec<Record>> {
         let ends = self.ends(topic);
-        let consumer = self.consumer("kolo-test-reader");
+        let consumer = self.reader();
         let mut assignment = TopicPartitionList::new();
         for (partition, _) in ends.iter().enumerate().filter(|(_, end)| **end > 0) {
-            assignment.add_partition_offset(topic, partition as i32, Offset::Beginning).expect("a valid offset");
+            assignment.add_partition_offset(topic, partition as i32, Offset::Offset(0)).expect("a valid offset");
         }
         let mut records = vec![Vec::new(); ends.len()];
         consumer.assign(&assignment).expect("partitions can be assigned");
@@ -218,8 +225,8 @@ impl Broker {
         };
         while missing(&records) {
             assert!(Instant::now() < deadline, "{topic} could not be read to its ends {ends:?}");
-            if let Some(message) = consumer.poll(Duration::from_millis(100)) {
-                let message = message.expect("the broker gives what it holds");
+            // Errors are of connections, which come back, or the deadline tells.
+            if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
                 records[message.partition() as usize].push(Record {
                     offset: message.offset(),
                     key: message.key().map(<[u8]>::to_vec),
@@ -227,15 +234,16 @@ impl Broker {
                 });
             }
         }
+        consumer.unassign().expect("partitions can be given up");
         records
     }
 
     /// What the group has committed for each partition of the topic.
     pub(crate) fn committed(&self, topic: &str, group: &str) -> Vec<Option<i64>> {
-        let partitions = self.ends(topic).len() as i32;
+        let consumer = self.consumer(group);
+        let partitions = partitions(&consumer, topic);
         let mut question = TopicPartitionList::new();
         question.add_partition_range(topic, 0, partitions - 1);
-        let consumer = self.consumer(group);
         let answer = consumer.committed_offsets(question, PATIENCE).expect("the broker answers");
         let offsets: HashMap<i32, Offset> = answer.elements().iter().map(|e| (e.partition(), e.offset())).collect();
         let known = |partition| match offsets[&partition] {
@@ -331,6 +339,13 @@ fn send(producer: &BaseProducer<Delivered>, topic: &str, message: &Message) {
             Err((reason, _)) => panic!("a test's record is refused: {reason}"),
         }
     }
+}
+
+fn partitions(consumer: &BaseConsumer, topic: &str) -> i32 {
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("the broker answers");
+    let partitions = metadata.topics()[0].partitions().len() as i32;
+    assert!(partitions > 0, "there is no topic {topic}");
+    partitions
 }
 
 fn end(consumer: &BaseConsumer, topic: &str, partition: i32) -> i64 {

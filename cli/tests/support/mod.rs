@@ -11,7 +11,7 @@
 //! 3. What is random follows from a seed that is printed, and that KOLO_TEST_SEED sets.
 
 #![allow(dead_code, reason = "every test file compiles all of this and uses a part")]
-#![allow(unused_imports, reason = "as above")]
+#![allow(unused_imports, unused_macros, reason = "as above")]
 
 mod broker;
 mod mock;

@@ -193,6 +193,10 @@ impl<C: ClientContext + 'static> Consumer<C> {
                     };
                     return Err(Error::Fatal { connector: self.config.connector.clone(), reason });
                 }
+                // A consumer gets as results of polling what other clients get as errors of their context.
+                Some(Err(KafkaError::MessageConsumption(code))) => {
+                    self.client.context().error(KafkaError::Global(code), &code.to_string());
+                }
                 Some(Err(reason)) => {
                     log::warn!(target: "kolo::source", "connector {}: {reason}", self.config.connector)
                 }
