@@ -1,14 +1,21 @@
 //! How long the engine takes for a record, alone on one thread: no ring, no Kafka, inputs laid out in slots beforehand.
 //!
 //! ```text
-//! cargo run --release -p kolo-engine --example throughput [-- PROGRAM.vpl [LAPS]]
+//! cargo run --release -p kolo-engine --example throughput [-- PROGRAM [LAPS]]
 //! ```
 //!
 //! Each line is one program over scenario-01 records: the least and the median time a record over all laps, where a lap
 //! fills 4,096 slots (outside of the measured time) and processes them in batches of 256, as a lane does. The programs
 //! that stop early show what the phases cost: a stream of another type leaves decoding and routing alone, a filter that
-//! nothing passes adds the predicate, the whole scenario adds the output. With a PROGRAM, only that one is run, over
-//! the same records; it has to read events of type `Tick`.
+//! nothing passes adds the predicate, the whole scenario adds the output. With a PROGRAM, only that one is run: the line of
+//! that number, from 1, or a file with a program that reads events of type `Tick`.
+//!
+//! Times of a busy machine vary; instructions do not. With the line's number and 25 laps, the cost a record is what this
+//! prints, divided by 25 * 4,096:
+//!
+//! ```text
+//! valgrind --tool=callgrind --toggle-collect='*Engine*process*' throughput 3 25
+//! ```
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -70,10 +77,14 @@ fn wide(i: usize) -> String {
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let laps = arguments.get(1).map_or(LAPS, |laps| laps.parse().expect("LAPS is a number"));
-    match arguments.first() {
-        Some(path) => measure(path, &std::fs::read_to_string(path).expect("PROGRAM can be read"), narrow, laps),
-        None => PROGRAMS.iter().for_each(|(name, program, record)| measure(name, program, *record, laps)),
-    }
+    let lines = match arguments.first().map(|program| (program, program.parse::<usize>())) {
+        None => PROGRAMS,
+        Some((_, Ok(number))) => PROGRAMS.get(number.wrapping_sub(1)..number).expect("lines are numbered from 1"),
+        Some((path, Err(_))) => {
+            return measure(path, &std::fs::read_to_string(path).expect("PROGRAM can be read"), narrow, laps);
+        }
+    };
+    lines.iter().for_each(|(name, program, record)| measure(name, program, *record, laps));
 }
 
 fn measure(name: &str, program: &str, record: Records, laps: usize) {
