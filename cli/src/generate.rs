@@ -64,10 +64,8 @@ fn write(scenario: Scenario, chunks: Chunks, mut out: impl Write) -> io::Result<
 fn publish(scenario: Scenario, chunks: Chunks, brokers: &str, topic: &str) -> Result<(), Failure> {
     let mut config = ClientConfig::new();
     config.extend(DEFAULTS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-    // Nobody looks at them here.
-    config.set("statistics.interval.ms", "0");
     config.set("bootstrap.servers", brokers);
-    let mut producer = Producer::new("--brokers", &config, DefaultClientContext)?;
+    let mut producer = Producer::new("--brokers", &config, DefaultClientContext, Box::new(|| ()))?;
     let topic = producer.topic(topic.as_bytes())?;
     let partitions = producer.partitions(topic) as u64;
     let (mut values, mut ends) = (Vec::new(), Vec::new());

@@ -448,7 +448,8 @@ outputs: 890,000 of 890,000 expected, every value as computed independently: OK
         let json: serde_json::Value = serde_json::from_str(&report().render(ReportForm::Json)).expect("valid JSON");
         let names: Vec<_> = json.as_object().expect("an object").keys().map(String::as_str).collect();
         let expected = "command program wait ring_slots ring_occupancy_slots in_flight_limit elapsed_s records_in \
-                        bytes_in outputs bytes_out counters latency_us peak_memory_bytes verdicts records_in_per_s \
+                        bytes_in outputs bytes_out counters latency_us latency_span peak_memory_bytes verdicts \
+                        records_in_per_s \
                         outputs_per_s";
         assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
         assert_eq!(json["records_in_per_s"], 2e6);

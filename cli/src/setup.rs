@@ -123,9 +123,8 @@ fn kafka_feed(
             .collect();
         let config = ConsumerConfig { connector: connector.name.text.clone(), client, topics };
         let watch = Watch::new(&connector.name.text, "consumer");
-        let connected = watch.connected();
-        consumers.push(Consumer::connect(config, watch, mode.until_end)?);
-        connected();
+        let connected = Box::new(watch.connected());
+        consumers.push(Consumer::connect(config, watch, connected, mode.until_end)?);
     }
     let options = Options { until_end: mode.until_end, commit: !mode.dry_run, ..Options::default() };
     Ok(Feed::Kafka { consumers, options })
@@ -144,7 +143,6 @@ pub(crate) fn outlets(plan: &Plan, overrides: &Overrides, mode: Mode) -> Result<
         reader_gone: Box::new(|| {}),
     };
     let mut producers: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut connected = Vec::new();
     let mut files: BTreeMap<String, usize> = BTreeMap::new();
     if mode.echo && !mode.dry_run {
         outlets.lines.push(Lines::stdout());
@@ -165,8 +163,8 @@ pub(crate) fn outlets(plan: &Plan, overrides: &Overrides, mode: Mode) -> Result<
                         let own = siblings.flat_map(|t| &t.properties);
                         let client = client(connector, kafka, kolo_sink::kafka::DEFAULTS, own, overrides)?;
                         let watch = Watch::new(&connector.name.text, "producer");
-                        connected.push(watch.connected());
-                        outlets.producers.push(Producer::new(&connector.name.text, &client, watch)?);
+                        let connected = Box::new(watch.connected());
+                        outlets.producers.push(Producer::new(&connector.name.text, &client, watch, connected)?);
                         producers.insert(target.connector, outlets.producers.len() - 1);
                         outlets.producers.len() - 1
                     }
@@ -175,9 +173,6 @@ pub(crate) fn outlets(plan: &Plan, overrides: &Overrides, mode: Mode) -> Result<
                     Some(topic) => Some(outlets.producers[producer].topic(topic.as_bytes())?),
                     None => None,
                 };
-                if topic.is_some() {
-                    connected[producer]();
-                }
                 Target::Kafka { producer, topic }
             }
             ConnectorKind::File { path } => {

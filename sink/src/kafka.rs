@@ -31,7 +31,6 @@ pub const DEFAULTS: &[(&str, &str)] = &[
     ("message.timeout.ms", "0"),
     ("message.max.bytes", "104857600"),
     ("queue.buffering.max.messages", "500000"),
-    ("statistics.interval.ms", "1000"),
 ];
 
 /// How long a start may wait for a broker and for an output topic to come into being.
@@ -39,6 +38,9 @@ const START_TIMEOUT: Duration = Duration::from_secs(9);
 /// How long a topic that the broker does not know may take to be created by it.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often, and how long each time, a connection that was lost is looked for.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+const PROBE_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long to leave librdkafka alone when its queue is full and no delivery report has come.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_micros(200);
 
@@ -141,6 +143,10 @@ pub struct Producer<C: ClientContext> {
     in_flight: u64,
     connector: String,
     brokers: String,
+    /// Told whenever a broker has answered.
+    connected: Box<dyn Fn() + Send>,
+    /// When to ask again whether a broker answers; `None` while none is known to be away.
+    probe_at: Option<Instant>,
     // Last: everything above belongs to it.
     client: Client<C>,
 }
@@ -154,7 +160,12 @@ impl<C: ClientContext> Producer<C> {
     ///
     /// # Errors
     /// A configuration that librdkafka refuses.
-    pub fn new(connector: &str, config: &ClientConfig, context: C) -> Result<Self, ConnectError> {
+    pub fn new(
+        connector: &str,
+        config: &ClientConfig,
+        context: C,
+        connected: Box<dyn Fn() + Send>,
+    ) -> Result<Self, ConnectError> {
         let failed =
             |reason: KafkaError| ConnectError::Client { connector: connector.to_owned(), reason: reason.to_string() };
         let native = config.create_native_config().map_err(failed)?;
@@ -173,6 +184,8 @@ impl<C: ClientContext> Producer<C> {
             in_flight: 0,
             connector: connector.to_owned(),
             brokers: config.get("bootstrap.servers").unwrap_or("").to_owned(),
+            connected,
+            probe_at: None,
             client,
         })
     }
@@ -193,6 +206,12 @@ impl<C: ClientContext> Producer<C> {
         }
         let text = String::from_utf8_lossy(name).into_owned();
         let partitions = self.partitions_of(&text)?;
+        if self.topics.is_empty() {
+            // librdkafka asks for its producer id when metadata arrives while a broker of the cluster is connected, else
+            // 500 ms after its creation. The first answer comes from a bootstrap connection, the second does not.
+            self.partitions_of(&text)?;
+            (self.connected)();
+        }
         let c_name = CString::new(name).map_err(|_| self.missing(&text, "the name holds a NUL".to_owned()))?;
         // SAFETY: the client is live; a null configuration means the client's own.
         let handle = unsafe { rd::rd_kafka_topic_new(self.client.native_ptr(), c_name.as_ptr(), ptr::null_mut()) };
@@ -344,6 +363,9 @@ impl<C: ClientContext> Producer<C> {
     #[inline]
     pub fn serve(&mut self, mut delivered: impl FnMut(u64)) -> Result<usize, Refusal> {
         let mut served = 0;
+        if self.probe_at.is_some_and(|at| Instant::now() >= at) {
+            self.probe();
+        }
         while let Some(event) = self.queue.poll() {
             if event.kind() == rd::RD_KAFKA_EVENT_DR {
                 loop {
@@ -384,9 +406,23 @@ impl<C: ClientContext> Producer<C> {
         }
     }
 
+    /// Asks whether a broker answers again. librdkafka tells when the last connection is lost, not when one is back
+    /// (its statistics would, at a price for every record).
+    #[cold]
+    fn probe(&mut self) {
+        let topic = self.topics.first().map(|topic| topic.name.as_str());
+        self.probe_at = match self.client.fetch_metadata(topic, PROBE_TIMEOUT) {
+            Ok(_) => {
+                (self.connected)();
+                None
+            }
+            Err(_) => Some(Instant::now() + PROBE_EVERY),
+        };
+    }
+
     /// Log lines, errors and statistics go to the context.
     #[cold]
-    fn hear(&self, event: &Event) {
+    fn hear(&mut self, event: &Event) {
         let context: &Arc<C> = self.client.context();
         match event.kind() {
             rd::RD_KAFKA_EVENT_LOG => {
@@ -397,6 +433,9 @@ impl<C: ClientContext> Producer<C> {
             rd::RD_KAFKA_EVENT_ERROR => {
                 let (code, reason) = event.error();
                 context.error(KafkaError::Global(code), &reason);
+                if code == RDKafkaErrorCode::AllBrokersDown {
+                    self.probe_at = Some(Instant::now() + PROBE_EVERY);
+                }
             }
             rd::RD_KAFKA_EVENT_STATS => context.stats_raw(event.statistics()),
             _ => {}

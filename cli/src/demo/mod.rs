@@ -35,8 +35,11 @@ use verify::{Verified, Verifier};
 /// The program that runs: the one in scenarios/, compiled in so that the binary needs no files.
 const PROGRAM: &str = include_str!("../../../scenarios/01_filter/pipeline.vpl");
 const PROGRAM_NAME: &str = "scenarios/01_filter/pipeline.vpl";
-/// Partitions of both topics: enough for the mock cluster to hold what is preloaded.
+/// Partitions of both topics without a rate: enough for the mock cluster to hold what is preloaded.
 const PARTITIONS: u64 = 8;
+/// Partitions of both topics with a rate: few, for the small batches of a paced producer are many, and the mock cluster
+/// looks through all of a partition's for each fetch.
+const PACED_PARTITIONS: u64 = 1;
 /// Records loaded before the lane starts; also how far the loader may be ahead of the verified outputs.
 const PRELOAD: u64 = 1_000_000;
 /// How long records without outputs, after the last with one, may take.
@@ -50,14 +53,17 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Outcome, Failure> {
     let program = Program::Filter;
     let (input, output) = (program.input_topic(), program.output_topics()[0]);
     let loaded = check::load(ProgramText::Code(PROGRAM))?;
+    let partitions = if args.rate.is_some() { PACED_PARTITIONS } else { PARTITIONS };
     let cluster = MockCluster::start()?;
-    cluster.create_topic(input, PARTITIONS as i32)?;
-    cluster.create_topic(output, PARTITIONS as i32)?;
+    cluster.create_topic(input, partitions as i32)?;
+    cluster.create_topic(output, partitions as i32)?;
     let brokers = cluster.bootstrap_servers();
-    live::say(format_args!("embedded broker at {brokers}; topics {input} and {output}, {PARTITIONS} partitions each"));
+    live::say(format_args!(
+        "embedded broker at {brokers}; topics {input} and {output}, {partitions} partition(s) each"
+    ));
 
     let linger_ms = if args.rate.is_some() { 1 } else { 20 };
-    let mut loader = Loader::new(&brokers, program.input(), input, PARTITIONS, linger_ms)?;
+    let mut loader = Loader::new(&brokers, program.input(), input, partitions, linger_ms)?;
     if args.rate.is_none() {
         let preloaded = args.events.min(PRELOAD);
         let began = Instant::now();
@@ -101,7 +107,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Outcome, Failure> {
     let live =
         Live::start(live::possible(false), move || Figures { expected: Some(events), lag: None, ..watched.figures() });
 
-    let verifier = Verifier::new(&brokers, program, output, PARTITIONS, events)?;
+    let verifier = Verifier::new(&brokers, program, output, partitions, events)?;
     let verified = verifier.verified();
     let stop = Arc::new(AtomicBool::new(false));
     // A run that fails early never listens; then there is nothing to wait for.

@@ -37,11 +37,14 @@ pub const DEFAULTS: &[(&str, &str)] = &[
     ("fetch.max.bytes", "8388608"),
     ("fetch.message.max.bytes", "4194304"),
     ("queued.max.messages.kbytes", "16384"),
-    ("statistics.interval.ms", "1000"),
 ];
 
 /// How long a start may wait for a broker.
 pub(super) const START_TIMEOUT: Duration = Duration::from_secs(9);
+
+/// How often, and how long each time, a connection that was lost is looked for.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+const PROBE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Messages taken from librdkafka in one call, at most.
 const BATCH: usize = 512;
@@ -82,6 +85,10 @@ pub struct Consumer<C: ClientContext + 'static> {
     pub(super) assigned: HashMap<(String, i32), PartitionIndex>,
     /// Whether the first assignment, possibly an empty one, has come.
     pub(super) ready: bool,
+    /// Told whenever a broker has answered.
+    connected: Box<dyn Fn() + Send>,
+    /// When to ask again whether a broker answers; `None` while none is known to be away.
+    probe_at: Option<Instant>,
 }
 
 impl<C: ClientContext + 'static> Consumer<C> {
@@ -89,7 +96,12 @@ impl<C: ClientContext + 'static> Consumer<C> {
     ///
     /// # Errors
     /// A configuration that librdkafka refuses, no broker within 10 s, a topic that does not exist.
-    pub fn connect(config: ConsumerConfig, context: C, take_ends: bool) -> Result<Self, Error> {
+    pub fn connect(
+        config: ConsumerConfig,
+        context: C,
+        connected: Box<dyn Fn() + Send>,
+        take_ends: bool,
+    ) -> Result<Self, Error> {
         let connector = || config.connector.clone();
         let client_error = |reason: KafkaError| Error::Client { connector: connector(), reason: reason.to_string() };
         let context = Context::new(context);
@@ -108,8 +120,11 @@ impl<C: ClientContext + 'static> Consumer<C> {
             ends: HashMap::new(),
             assigned: HashMap::new(),
             ready: false,
+            connected,
+            probe_at: None,
         };
         consumer.check_topics(take_ends)?;
+        (consumer.connected)();
         let names: Vec<&str> = consumer.config.topics.iter().map(|t| t.name.as_str()).collect();
         if let Err(reason) = consumer.client.subscribe(&names) {
             return Err(Error::Client { connector: consumer.config.connector.clone(), reason: reason.to_string() });
@@ -182,7 +197,10 @@ impl<C: ClientContext + 'static> Consumer<C> {
     }
 
     /// Serves librdkafka's control queue: rebalances are filed, everything else goes to the context.
-    pub(super) fn serve(&self) -> Result<(), Error> {
+    pub(super) fn serve(&mut self) -> Result<(), Error> {
+        if self.probe_at.is_some_and(|at| Instant::now() >= at) {
+            self.probe();
+        }
         // Several events may wait; each call takes one.
         for _ in 0..64 {
             match self.client.poll(Duration::ZERO) {
@@ -193,10 +211,11 @@ impl<C: ClientContext + 'static> Consumer<C> {
                     };
                     return Err(Error::Fatal { connector: self.config.connector.clone(), reason });
                 }
-                // A consumer gets as results of polling what other clients get as errors of their context.
-                Some(Err(KafkaError::MessageConsumption(code))) => {
-                    self.client.context().error(KafkaError::Global(code), &code.to_string());
+                // The context has been told as well; it decides what is news.
+                Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AllBrokersDown))) => {
+                    self.probe_at = Some(Instant::now() + PROBE_EVERY);
                 }
+                Some(Err(KafkaError::MessageConsumption(_))) => {}
                 Some(Err(reason)) => {
                     log::warn!(target: "kolo::source", "connector {}: {reason}", self.config.connector)
                 }
@@ -206,6 +225,20 @@ impl<C: ClientContext + 'static> Consumer<C> {
             }
         }
         Ok(())
+    }
+
+    /// Asks whether a broker answers again. librdkafka tells when the last connection is lost, not when one is back
+    /// (its statistics would, at a price for every record).
+    #[cold]
+    fn probe(&mut self) {
+        let topic = self.config.topics.first().map(|topic| topic.name.as_str());
+        self.probe_at = match self.client.fetch_metadata(topic, PROBE_TIMEOUT) {
+            Ok(_) => {
+                (self.connected)();
+                None
+            }
+            Err(_) => Some(Instant::now() + PROBE_EVERY),
+        };
     }
 
     /// The next rebalance that librdkafka waits to have answered.

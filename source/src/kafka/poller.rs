@@ -299,7 +299,7 @@ impl<W: WaitStrategy, C: ClientContext + 'static> Poller<W, C> {
             if give_up() {
                 return Ok(false);
             }
-            for consumer in &self.consumers {
+            for consumer in &mut self.consumers {
                 consumer.serve()?;
             }
             self.lane.wait(|lane| lane.drained() || lane.poisoned() || give_up());
@@ -321,7 +321,7 @@ impl<W: WaitStrategy, C: ClientContext + 'static> Poller<W, C> {
                     return Ok(());
                 }
                 Err(Blocked::NotYet) => {
-                    for consumer in &self.consumers {
+                    for consumer in &mut self.consumers {
                         consumer.serve()?;
                     }
                     self.lane.wait(|lane| lane.ready());
