@@ -51,7 +51,7 @@ fn check_one(property: &Property) -> Option<Diagnostic> {
         Refusal::Unknown(_) => {
             Diagnostic::new(Code::UnknownArgument, *key_span, format!("librdkafka has no property {key}"))
                 .label("neither a parameter of kolo's nor a property of librdkafka")
-                .suggest(resembling(key).as_deref())
+                .suggest(resembling(key).map(|name| name.replace('.', "_")).as_deref())
                 .note("every parameter that kolo does not know itself is a property of librdkafka, with `_` for `.`")
         }
         Refusal::Value(reason) => {

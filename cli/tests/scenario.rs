@@ -217,7 +217,7 @@ fn a_field_names_the_topic(broker: &Broker) {
     let (red, blue) = (broker.topic("red", 1), broker.topic("blue", 1));
     let prefix = red.strip_prefix("red").expect("so it begins");
     assert!(!blue.ends_with(prefix), "the names share no part that a test could confuse");
-    let colour = |n: u64| if n % 3 == 0 { &red } else { &blue };
+    let colour = |n: u64| if n.is_multiple_of(3) { &red } else { &blue };
     broker.produce_values(&input, (0..30).map(|n| format!(r#"{{"n":{n},"colour":"{}"}}"#, colour(n))));
     broker.produce_values(&input, [r#"{"n":99}"#, r#"{"n":99,"colour":7}"#, r#"{"n":99,"colour":""}"#]);
     let program = format!(
