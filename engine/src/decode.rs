@@ -85,12 +85,6 @@ impl Column {
         &record[self.place()]
     }
 
-    /// The bytes as they came in.
-    #[inline(always)]
-    pub(crate) fn bytes<'a>(&self, record: &'a str) -> &'a [u8] {
-        &record.as_bytes()[self.place()]
-    }
-
     /// Appends the bytes as they came in.
     #[inline(always)]
     pub(crate) fn write_raw(&self, record: &str, out: &mut Vec<u8>) {

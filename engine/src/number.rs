@@ -1,8 +1,11 @@
 //! Numbers: JSON text to `i64` and `f64` and back.
 //!
-//! Reading an int takes eight digits at a time out of one word. Reading a float has a fast path that is exact: a
-//! mantissa of at most 2^53 and a power of ten of at most 10^22 are both representable, so one IEEE division rounds
-//! correctly. Everything else takes the standard library's parser.
+//! A number is read where it stands in its record, by the words that *end* where it ends: what comes before it is masked
+//! out, so its last digit is always the last byte, and eight digits are taken out of a word at once. Reading a float has
+//! a fast path that is exact: a mantissa of at most 2^53 and a power of ten of at most 10^22 are both representable, so
+//! one IEEE division rounds correctly. Everything else takes the standard library's parser.
+
+use std::ops::Range;
 
 use crate::value::Value;
 
@@ -13,29 +16,95 @@ const POWERS_OF_TEN: [f64; 23] = [
 ];
 /// A number of fewer digits fits in an `i64`, and one of as many in a `u64`.
 const DIGITS: usize = 19;
+const ONES: u64 = 0x0101_0101_0101_0101;
 
-/// The value of a JSON number without point or exponent; a float if it is beyond `i64`.
+/// The value of the JSON number without point or exponent that stands at `at`; a float if it is beyond `i64`.
 #[inline]
-pub(crate) fn int(text: &[u8]) -> Value<'static> {
-    let (negative, mut digits) = sign(text);
-    if digits.len() >= DIGITS {
-        let text = std::str::from_utf8(text).unwrap_or_default();
-        return text.parse().map_or_else(|_| Value::Float(float(text.as_bytes())), Value::Int);
+pub(crate) fn int(record: &[u8], at: Range<usize>) -> Value<'static> {
+    let negative = record[at.start] == b'-';
+    match digits_before(record, at.end, at.len() - usize::from(negative)) {
+        Some(magnitude) => Value::Int(if negative { -(magnitude as i64) } else { magnitude as i64 }),
+        None => any_int(&record[at]),
     }
-    let mut magnitude = 0;
-    while let Some((eight, rest)) = digits.split_first_chunk() {
-        magnitude = magnitude * 100_000_000 + eight_digits(u64::from_le_bytes(*eight));
-        digits = rest;
-    }
-    for digit in digits {
-        magnitude = magnitude * 10 + u64::from(digit & 0x0f);
-    }
-    Value::Int(if negative { -(magnitude as i64) } else { magnitude as i64 })
 }
 
-/// The value of a JSON number.
+/// The value of the JSON number that stands at `at`.
 #[inline]
-pub(crate) fn float(text: &[u8]) -> f64 {
+pub(crate) fn float(record: &[u8], at: Range<usize>) -> f64 {
+    let negative = record[at.start] == b'-';
+    match decimal_before(record, at.end, at.len() - usize::from(negative)) {
+        Some(magnitude) => {
+            if negative {
+                -magnitude
+            } else {
+                magnitude
+            }
+        }
+        None => any_float(&record[at]),
+    }
+}
+
+/// What the `count` digits before `end` spell; `None` if they are none or more than 16, or the record begins too late.
+#[inline(always)]
+fn digits_before(record: &[u8], end: usize, count: usize) -> Option<u64> {
+    let low = word_before(record, end)?;
+    match count {
+        1..=8 => Some(eight_digits(last_bytes(low, count))),
+        9..=16 => {
+            let high = last_bytes(word_before(record, end - 8)?, count - 8);
+            Some(eight_digits(high) * 100_000_000 + eight_digits(low))
+        }
+        _ => None,
+    }
+}
+
+/// What the `count` digits and point before `end` spell; `None` if there are more than eight, or no point or an exponent
+/// among them, or the record begins too late.
+#[inline(always)]
+fn decimal_before(record: &[u8], end: usize, count: usize) -> Option<f64> {
+    if !(1..=8).contains(&count) {
+        return None;
+    }
+    // Digits become their values. The point becomes 0x1e, signs look alike, and the letter of an exponent 0x55 or 0x75.
+    let values = last_bytes(word_before(record, end)? ^ (ONES * u64::from(b'0')), count);
+    let others = values & (ONES * 0xf0);
+    if others == 0 || others & (ONES * 0xe0) != 0 {
+        return None;
+    }
+    // Without an exponent, the point is the only other. It is closed up by the digits before it.
+    let point = others.trailing_zeros() & !7;
+    let (before, after) = (values & !(u64::MAX << point), values & u64::MAX << 8 << point);
+    let fraction = 7 - point as usize / 8;
+    Some(eight_digits(before << 8 | after) as i64 as f64 / POWERS_OF_TEN[fraction])
+}
+
+/// The eight bytes before `end`, the first in the lowest place.
+#[inline(always)]
+fn word_before(record: &[u8], end: usize) -> Option<u64> {
+    record.get(..end)?.last_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+}
+
+/// `word` without all but its last `count` bytes, of which there are one to eight.
+#[inline(always)]
+fn last_bytes(word: u64, count: usize) -> u64 {
+    word & u64::MAX << (64 - 8 * count)
+}
+
+/// [`int`] of any length.
+#[inline(never)]
+fn any_int(text: &[u8]) -> Value<'static> {
+    let (negative, digits) = sign(text);
+    if digits.len() >= DIGITS {
+        let text = std::str::from_utf8(text).unwrap_or_default();
+        return text.parse().map_or_else(|_| Value::Float(any_float(text.as_bytes())), Value::Int);
+    }
+    let magnitude = digits.iter().fold(0, |magnitude, digit| magnitude * 10 + i64::from(digit & 0x0f));
+    Value::Int(if negative { -magnitude } else { magnitude })
+}
+
+/// [`float`] of any length and form.
+#[inline(never)]
+fn any_float(text: &[u8]) -> f64 {
     let (negative, digits) = sign(text);
     if digits.len() <= DIGITS {
         let (mut mantissa, mut point, mut plain) = (0, digits.len() - 1, true);
@@ -65,13 +134,14 @@ fn sign(text: &[u8]) -> (bool, &[u8]) {
     }
 }
 
-/// Eight digits at once, the first in the lowest byte: neighbours are joined to pairs, to fours, to the whole.
+/// Eight digits at once, the first in the lowest byte: neighbours are joined to pairs, to fours, to the whole. Each
+/// product holds, in its upper half, the sum of the left neighbour's multiple and the right one.
 #[inline(always)]
 fn eight_digits(text: u64) -> u64 {
     let digits = text & 0x0f0f_0f0f_0f0f_0f0f;
-    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    (fours * 10_000 + (fours >> 32)) & 0xffff_ffff
+    let pairs = (digits.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
+    fours.wrapping_mul(10_000 << 32 | 1) >> 32
 }
 
 /// Reads a whole string as a number, blanks around it allowed; `None` if it is none.
@@ -85,29 +155,129 @@ pub(crate) fn from_text(text: &str) -> Option<Value<'static>> {
     text.parse().ok().filter(|float: &f64| numeric && float.is_finite()).map(Value::Float)
 }
 
+/// The digits of 0 to 99.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut n = 0;
+    while n < pairs.len() {
+        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+        n += 1;
+    }
+    pairs
+};
+
+/// Text of a number, built from its end, which stands in the middle of the buffer.
+struct Backwards {
+    text: [u8; 2 * Backwards::ROOM],
+    start: usize,
+}
+
+impl Backwards {
+    /// More than the sign and the 20 digits of any 64-bit number, or the 16 characters of a short decimal.
+    const ROOM: usize = 24;
+
+    #[inline(always)]
+    fn new() -> Self {
+        Backwards { text: [0; 2 * Self::ROOM], start: Self::ROOM }
+    }
+
+    #[inline(always)]
+    fn byte(&mut self, byte: u8) {
+        self.start -= 1;
+        self.text[self.start] = byte;
+    }
+
+    #[inline(always)]
+    fn pair(&mut self, below_100: u64) {
+        self.start -= 2;
+        self.text[self.start..self.start + 2].copy_from_slice(&PAIRS[below_100 as usize]);
+    }
+
+    #[inline(always)]
+    fn int(&mut self, mut int: u64) {
+        while int >= 100 {
+            self.pair(int % 100);
+            int /= 100;
+        }
+        if int >= 10 {
+            self.pair(int);
+        } else {
+            self.byte(b'0' + int as u8);
+        }
+    }
+
+    /// Digits behind the point: `below_100` as two, or as one if the second is a zero.
+    #[inline(always)]
+    fn last_decimals(&mut self, below_100: u64) {
+        if below_100 % 10 == 0 {
+            self.byte(b'0' + (below_100 / 10) as u8);
+        } else {
+            self.pair(below_100);
+        }
+    }
+
+    /// Copies as many bytes as there may be: a few moves, where a copy of varying size is a call.
+    #[inline(always)]
+    fn append_to(self, out: &mut Vec<u8>) {
+        let (begun, len) = (out.len(), Self::ROOM - self.start);
+        out.extend_from_slice(&self.text[self.start..self.start + Self::ROOM]);
+        out.truncate(begun + len);
+    }
+}
+
 /// Appends `int` in decimal.
 #[inline]
 pub(crate) fn write_int(int: i64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let (mut rest, mut start) = (int.unsigned_abs(), digits.len());
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
+    let mut text = Backwards::new();
+    text.int(int.unsigned_abs());
     if int < 0 {
-        start -= 1;
-        digits[start] = b'-';
+        text.byte(b'-');
     }
-    out.extend_from_slice(&digits[start..]);
+    text.append_to(out);
 }
 
 /// Appends the shortest text that reads back as `float`, always with a point or an exponent; a non-finite one is `null`.
 #[inline]
 pub(crate) fn write_float(float: f64, out: &mut Vec<u8>) {
+    if !write_short_decimal(float, out) {
+        write_any_float(float, out);
+    }
+}
+
+/// Appends `float` if four decimals are enough for it and at most 15 digits in all; whether they are.
+///
+/// The decimal n / 10^4 is taken if the division gives `float` back: n and 10^4 are exact, so the division rounds as
+/// reading the text would. And it is the shortest text that does: a float has at most one decimal of up to 15 digits.
+#[inline]
+fn write_short_decimal(float: f64, out: &mut Vec<u8>) -> bool {
+    const SCALE: f64 = 1e4;
+    const LIMIT: f64 = 1e15 / SCALE;
+    let magnitude = float.abs();
+    // A NaN is not below the limit either.
+    let scaled = if magnitude < LIMIT { (magnitude * SCALE + 0.5) as i64 } else { return false };
+    if scaled as f64 / SCALE != magnitude {
+        return false;
+    }
+    let (whole, decimals) = (scaled as u64 / SCALE as u64, scaled as u64 % SCALE as u64);
+    let mut text = Backwards::new();
+    if decimals % 100 == 0 {
+        text.last_decimals(decimals / 100);
+    } else {
+        text.last_decimals(decimals % 100);
+        text.pair(decimals / 100);
+    }
+    text.byte(b'.');
+    text.int(whole);
+    if float.is_sign_negative() {
+        text.byte(b'-');
+    }
+    text.append_to(out);
+    true
+}
+
+/// Appends what [`write_float`] does, of any length.
+#[inline(never)]
+fn write_any_float(float: f64, out: &mut Vec<u8>) {
     if float.is_finite() {
         out.extend_from_slice(zmij::Buffer::new().format_finite(float).as_bytes());
     } else {
@@ -126,6 +296,24 @@ mod tests {
         String::from_utf8(out).expect("ASCII")
     }
 
+    /// What stands before and after a number must not matter, nor how much of it there is.
+    fn in_records<T>(number: &str, read: impl Fn(&[u8], Range<usize>) -> T, same: impl Fn(&T, &T) -> bool) -> T {
+        let alone = read(number.as_bytes(), 0..number.len());
+        for before in ["{\"a\":", "[-9.9E+99,", "[[1234567890123456789,99999999.5e", "{\"key of many bytes\": "] {
+            let record = format!("{before}{number}99.9e9");
+            assert!(same(&alone, &read(record.as_bytes(), before.len()..before.len() + number.len())), "{record}");
+        }
+        alone
+    }
+
+    fn read_int(text: &str) -> Value<'static> {
+        in_records(text, int, |a, b| Owned::from(*a) == Owned::from(*b))
+    }
+
+    fn read_float(text: &str) -> f64 {
+        in_records(text, float, |a, b| a.to_bits() == b.to_bits())
+    }
+
     #[test]
     fn ints_stay_exact_and_turn_to_floats_beyond_i64() {
         for (text, expected) in [
@@ -137,9 +325,9 @@ mod tests {
             ("9223372036854775807", i64::MAX),
             ("-9223372036854775808", i64::MIN),
         ] {
-            assert_eq!(Owned::from(int(text.as_bytes())), Owned::Int(expected), "{text}");
+            assert_eq!(Owned::from(read_int(text)), Owned::Int(expected), "{text}");
         }
-        let beyond = |text: &str| Owned::from(int(text.as_bytes()));
+        let beyond = |text: &str| Owned::from(read_int(text));
         assert_eq!(beyond("9223372036854775808"), Owned::Float(9223372036854775808.0));
         assert_eq!(beyond("-9223372036854775809"), Owned::Float(-9223372036854775808.0));
     }
@@ -151,11 +339,11 @@ mod tests {
             for sign in ["", "-"] {
                 let text = format!("{sign}{}", &digits[..len]);
                 let expected: i64 = text.parse().expect(&text);
-                assert_eq!(Owned::from(int(text.as_bytes())), Owned::Int(expected));
+                assert_eq!(Owned::from(read_int(&text)), Owned::Int(expected));
                 for point in 1..len {
                     let text = format!("{sign}{}.{}", &digits[..point], &digits[point..len]);
                     let expected: f64 = text.parse().expect(&text);
-                    assert_eq!(float(text.as_bytes()), expected, "{text}");
+                    assert_eq!(read_float(&text), expected, "{text}");
                 }
             }
         }
@@ -185,7 +373,7 @@ mod tests {
             "100000000000000000000.5",
         ] {
             let expected: f64 = text.parse().expect(text);
-            assert_eq!(float(text.as_bytes()).to_bits(), expected.to_bits(), "{text}");
+            assert_eq!(read_float(text).to_bits(), expected.to_bits(), "{text}");
         }
     }
 
@@ -200,8 +388,33 @@ mod tests {
     }
 
     #[test]
+    fn short_decimals_are_written_as_all_others() {
+        let agree = |float: f64| {
+            let short = text_of(|out| assert!(write_short_decimal(float, out), "{float:?} is short"));
+            assert_eq!(short, text_of(|out| write_any_float(float, out)));
+        };
+        for digits in
+            (0i64..20_000).chain([99_999, 100_000, 100_001, 123_450_000, 999_999_999_999_998, 999_999_999_999_999])
+        {
+            agree(digits as f64 / 1e4);
+            agree(digits as f64 / -1e4);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn floats_are_written_in_the_shortest_way(digits: i64, scale in 0..22, bits: u64) {
+            for float in [digits as f64 / POWERS_OF_TEN[scale as usize], f64::from_bits(bits)] {
+                let expected = text_of(|out| write_any_float(float, out));
+                proptest::prop_assert_eq!(text_of(|out| write_float(float, out)), expected);
+            }
+        }
+    }
+
+    #[test]
     fn ints_of_every_length_are_written() {
-        for value in [0, 7, -7, 10, 1011, i64::MAX, i64::MIN] {
+        let powers = (0..19).map(|exponent| 10i64.pow(exponent));
+        for value in powers.flat_map(|power| [power, -power, power - 1, power + 1]).chain([i64::MAX, i64::MIN]) {
             assert_eq!(text_of(|out| write_int(value, out)), value.to_string());
         }
     }

@@ -187,8 +187,8 @@ pub(super) fn element(value: Value) -> Value {
 fn order_to_number<'a>(cx: &Context<'a>, order: Order, column: ColumnIndex, limit: f64) -> Value<'a> {
     let field = &cx.columns[usize::from(column)];
     let found = match field.kind {
-        Kind::Float => number::float(field.bytes(cx.record)).partial_cmp(&limit),
-        Kind::Int => match number::int(field.bytes(cx.record)) {
+        Kind::Float => number::float(cx.record.as_bytes(), field.place()).partial_cmp(&limit),
+        Kind::Int => match number::int(cx.record.as_bytes(), field.place()) {
             Value::Int(int) => value::int_against_float(int, limit),
             beyond => beyond.as_float().and_then(|float| float.partial_cmp(&limit)),
         },
@@ -313,25 +313,31 @@ pub(super) fn range<'a>(cx: &Context<'a>, from: i64, to: i64, step: i64) -> Valu
     Value::Array(cx.arena.alloc_slice_fill_iter(ints))
 }
 
-/// The operators `+ - * / % **` and those on bits.
+/// The operators `+ - * / % **` and those on bits. The commonest case, two numbers, comes first and costs no call.
 ///
 /// # Errors
 /// [`Why::WrongType`] also when an operand is missing or null, which the caller tells apart.
-#[inline]
+#[inline(always)]
 pub(super) fn arithmetic<'a>(
     cx: &Context<'a>,
     op: BinaryOp,
     left: Value<'a>,
     right: Value<'a>,
 ) -> Result<Value<'a>, Why> {
+    let (a, b) = match (left, right) {
+        (Value::Int(a), Value::Int(b)) => return int_arithmetic(op, a, b),
+        (Value::Float(a), Value::Float(b)) => (a, b),
+        (Value::Float(a), Value::Int(b)) => (a, b as f64),
+        (Value::Int(a), Value::Float(b)) => (a as f64, b),
+        _ => return other_arithmetic(cx, op, left, right),
+    };
+    float_arithmetic(op, a, b).map(Value::Float)
+}
+
+/// [`arithmetic`] of all but numbers.
+#[inline(never)]
+fn other_arithmetic<'a>(cx: &Context<'a>, op: BinaryOp, left: Value<'a>, right: Value<'a>) -> Result<Value<'a>, Why> {
     match (left, right) {
-        (Value::Int(a), Value::Int(b)) => int_arithmetic(op, a, b),
-        (Value::Int(_) | Value::Float(_), Value::Int(_) | Value::Float(_)) => {
-            match (left.as_float(), right.as_float()) {
-                (Some(a), Some(b)) => float_arithmetic(op, a, b).map(Value::Float),
-                _ => Err(Why::WrongType),
-            }
-        }
         (Value::Str(a), Value::Str(b)) if op == BinaryOp::Add => {
             let mut text = Text::with_capacity(a.len() + b.len(), cx);
             text.push(a);
@@ -389,7 +395,13 @@ fn float_arithmetic(op: BinaryOp, a: f64, b: f64) -> Result<f64, Why> {
         BinaryOp::Power => a.powf(b),
         _ => return Err(Why::WrongType),
     };
-    if result.is_infinite() && a.is_finite() && b.is_finite() { Err(Why::Overflow) } else { Ok(result) }
+    if result.is_infinite() { infinite(result, a, b) } else { Ok(result) }
+}
+
+/// An infinite result is an overflow, unless it is the infinity that an operand was.
+#[cold]
+fn infinite(result: f64, a: f64, b: f64) -> Result<f64, Why> {
+    if a.is_finite() && b.is_finite() { Err(Why::Overflow) } else { Ok(result) }
 }
 
 /// Instants and durations: their differences and sums, and multiples and fractions of durations.
