@@ -98,13 +98,11 @@ impl Encoder {
         }
         match &self.timestamp {
             Timestamp::BuiltIn => {
-                times.write(cx.time(), out);
-                out.push(b'"');
+                times.write_with_quote(cx.time(), out);
             }
             Timestamp::AfterField => {
                 out.extend_from_slice(TIME_KEY);
-                times.write(cx.time(), out);
-                out.push(b'"');
+                times.write_with_quote(cx.time(), out);
             }
             Timestamp::Field(field) => field.write(cx, times, out),
         }
@@ -135,20 +133,28 @@ impl Field {
     /// Appends key and value, or nothing if the value is missing.
     #[inline(always)]
     fn write<'a>(&'a self, cx: &Context<'a>, times: &mut time::Writer, out: &mut Vec<u8>) {
-        let Expr::Column(column) = self.value else { return self.write_computed(cx, times, out) };
-        let column = &cx.columns[usize::from(column)];
-        if column.kind != Kind::Missing {
-            self.key.write(out);
-            write_column(column, cx.record, out);
+        match self.value {
+            Expr::Column(column) => {
+                let column = &cx.columns[usize::from(column)];
+                if column.kind != Kind::Missing {
+                    self.key.write(out);
+                    write_column(column, cx.record, out);
+                }
+            }
+            Expr::Register(register) => self.write_value(cx.registers[usize::from(register)].get(), times, out),
+            _ => self.write_value(self.value.eval(cx), times, out),
         }
     }
 
     #[inline(never)]
-    fn write_computed<'a>(&'a self, cx: &Context<'a>, times: &mut time::Writer, out: &mut Vec<u8>) {
-        let value = self.value.eval(cx);
+    fn write_value(&self, value: Value, times: &mut time::Writer, out: &mut Vec<u8>) {
         if !value.is_missing() {
             self.key.write(out);
-            write_value(value, times, out);
+            match value {
+                Value::Int(int) => number::write_int(int, out),
+                Value::Float(float) => number::write_float(float, out),
+                other => write_value(other, times, out),
+            }
         }
     }
 }
@@ -180,14 +186,23 @@ impl<const N: usize> Piece<N> {
     }
 }
 
-/// Appends a value as it came in. Line ends, which may stand between the elements of containers, are left out: an output
-/// is one line.
-#[inline]
+/// Appends a value as it came in.
+#[inline(always)]
 fn write_column(column: &Column, record: &str, out: &mut Vec<u8>) {
-    if matches!(column.kind, Kind::Array | Kind::Map) && column.raw(record).contains(['\n', '\r']) {
-        out.extend(column.raw(record).bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')));
+    match column.kind {
+        Kind::Array | Kind::Map => write_container(column.raw(record), out),
+        _ => column.write_raw(record, out),
+    }
+}
+
+/// Appends a container as it came in, but without the line ends that may stand between its elements: an output is one
+/// line.
+#[inline(never)]
+fn write_container(text: &str, out: &mut Vec<u8>) {
+    if text.contains(['\n', '\r']) {
+        out.extend(text.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')));
     } else {
-        column.write_raw(record, out);
+        out.extend_from_slice(text.as_bytes());
     }
 }
 
@@ -210,8 +225,7 @@ pub(crate) fn write_value(value: Value, times: &mut time::Writer, out: &mut Vec<
         Value::Str(text) => write_string(text, out),
         Value::Timestamp(nanos) => {
             out.push(b'"');
-            times.write(nanos, out);
-            out.push(b'"');
+            times.write_with_quote(nanos, out);
         }
         Value::Duration(nanos) => {
             out.push(b'"');

@@ -57,16 +57,23 @@ pub fn parse(text: &[u8]) -> Option<i64> {
     at(days * DAY_SECONDS + hour * 3600 + minute * 60 + second - offset_minutes * 60, nanos)
 }
 
-/// Writes times, remembering the second that it wrote last: neighbouring records mostly share it.
+/// Writes times, remembering what it wrote last: the outputs of a record mostly share their time, and neighbouring
+/// records their second.
 #[derive(Debug, Clone)]
 pub struct Writer {
-    second: i64,
-    text: [u8; 19],
+    /// The time that was written last.
+    time: i64,
+    /// The time at which its second begins, if it is one.
+    second: Option<i64>,
+    /// Its text, the quote that closes it, and what is left over of longer ones.
+    text: [u8; 32],
+    /// How long the text is, without the quote.
+    len: usize,
 }
 
 impl Default for Writer {
     fn default() -> Self {
-        Writer { second: 0, text: *b"1970-01-01T00:00:00" }
+        Writer { time: 0, second: Some(0), text: *b"1970-01-01T00:00:00Z\"           ", len: 20 }
     }
 }
 
@@ -74,51 +81,71 @@ impl Writer {
     /// Appends `time` as RFC 3339 in UTC.
     #[inline]
     pub fn write(&mut self, time: i64, out: &mut Vec<u8>) {
-        let (second, nanos) = (time.div_euclid(NANOS), time.rem_euclid(NANOS) as u32);
-        if second != self.second {
-            self.turn_to(second);
-        }
-        let mut text = *b"0000-00-00T00:00:00.000000000Z  ";
-        text[..19].copy_from_slice(&self.text);
-        let len = if nanos == 0 {
-            text[19] = b'Z';
-            20
-        } else {
-            let (millis, below) = (nanos / 1_000_000, nanos % 1_000_000);
-            text[20..23].copy_from_slice(&three_digits(millis));
-            if below == 0 {
-                text[23] = b'Z';
-                24
-            } else {
-                text[23..26].copy_from_slice(&three_digits(below / 1000));
-                text[26..29].copy_from_slice(&three_digits(below % 1000));
-                if below % 1000 == 0 {
-                    text[26] = b'Z';
-                    27
-                } else {
-                    30
-                }
-            }
-        };
-        // A copy of constant size is a few moves; of varying size, a call.
+        self.turn_to(time);
+        self.append(self.len, out);
+    }
+
+    /// Appends `time` and the quote that ends its string.
+    #[inline]
+    pub(crate) fn write_with_quote(&mut self, time: i64, out: &mut Vec<u8>) {
+        self.turn_to(time);
+        self.append(self.len + 1, out);
+    }
+
+    /// A copy of constant size is a few moves; of varying size, a call.
+    #[inline(always)]
+    fn append(&self, len: usize, out: &mut Vec<u8>) {
         let start = out.len();
-        out.extend_from_slice(&text);
+        out.extend_from_slice(&self.text);
         out.truncate(start + len);
     }
 
-    fn turn_to(&mut self, second: i64) {
-        let (days, in_day) = (second.div_euclid(DAY_SECONDS), second.rem_euclid(DAY_SECONDS));
-        if days != self.second.div_euclid(DAY_SECONDS) {
-            let (year, month, day) = civil_from_days(days);
-            self.text[0..2].copy_from_slice(&two_digits(year / 100));
-            self.text[2..4].copy_from_slice(&two_digits(year % 100));
-            self.text[5..7].copy_from_slice(&two_digits(month));
-            self.text[8..10].copy_from_slice(&two_digits(day));
+    #[inline(always)]
+    fn turn_to(&mut self, time: i64) {
+        if time != self.time {
+            self.time = time;
+            let since = self.second.and_then(|second| time.checked_sub(second));
+            match since.filter(|nanos| (0..NANOS).contains(nanos)) {
+                Some(nanos) => self.turn_within_second(nanos as u32),
+                None => self.turn_to_second(time),
+            }
         }
+    }
+
+    #[inline]
+    fn turn_within_second(&mut self, nanos: u32) {
+        let (millis, below) = (nanos / 1_000_000, nanos % 1_000_000);
+        self.len = if nanos == 0 {
+            19
+        } else {
+            self.text[19] = b'.';
+            self.text[20..23].copy_from_slice(&three_digits(millis));
+            if below == 0 { 23 } else { self.below_millis(below) }
+        };
+        self.text[self.len..self.len + 2].copy_from_slice(b"Z\"");
+        self.len += 1;
+    }
+
+    fn below_millis(&mut self, nanos: u32) -> usize {
+        self.text[23..26].copy_from_slice(&three_digits(nanos / 1000));
+        self.text[26..29].copy_from_slice(&three_digits(nanos % 1000));
+        if nanos % 1000 == 0 { 26 } else { 29 }
+    }
+
+    #[inline(never)]
+    fn turn_to_second(&mut self, time: i64) {
+        let (second, nanos) = (time.div_euclid(NANOS), time.rem_euclid(NANOS));
+        self.second = time.checked_sub(nanos);
+        let (days, in_day) = (second.div_euclid(DAY_SECONDS), second.rem_euclid(DAY_SECONDS));
+        let (year, month, day) = civil_from_days(days);
+        self.text[0..2].copy_from_slice(&two_digits(year / 100));
+        self.text[2..4].copy_from_slice(&two_digits(year % 100));
+        self.text[5..7].copy_from_slice(&two_digits(month));
+        self.text[8..10].copy_from_slice(&two_digits(day));
         self.text[11..13].copy_from_slice(&two_digits(in_day / 3600));
         self.text[14..16].copy_from_slice(&two_digits(in_day / 60 % 60));
         self.text[17..19].copy_from_slice(&two_digits(in_day % 60));
-        self.second = second;
+        self.turn_within_second(nanos as u32);
     }
 }
 
@@ -246,7 +273,22 @@ mod tests {
     #[test]
     fn the_remembered_second_never_shows() {
         let mut writer = Writer::default();
-        for time in [0, 86_399 * NANOS, 86_400 * NANOS, -1, 1_775_990_400_011_000_000, 1_775_990_400_012_000_000, 0] {
+        for time in [
+            0,
+            86_399 * NANOS,
+            86_400 * NANOS,
+            -1,
+            1_775_990_400_011_000_000,
+            1_775_990_400_012_000_000,
+            0,
+            0,
+            i64::MIN,
+            i64::MIN + 1,
+            i64::MAX,
+            i64::MIN,
+            1_001,
+            i64::MAX,
+        ] {
             let mut out = Vec::new();
             writer.write(time, &mut out);
             assert_eq!(String::from_utf8(out).expect("ASCII"), written(time));

@@ -152,6 +152,13 @@ pub fn entry<'a>(map: &[(&str, Value<'a>)], key: &str) -> Option<Value<'a>> {
     map.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
 }
 
+/// Whether `int` is among those that floats represent exactly, without gaps between them.
+#[inline(always)]
+pub(crate) fn fits_float(int: i64) -> bool {
+    const EXACT: i64 = 1 << 53;
+    (-EXACT..=EXACT).contains(&int)
+}
+
 /// Compares by value, without rounding the int to a float first.
 #[inline]
 pub fn int_against_float(int: i64, float: f64) -> Option<Ordering> {

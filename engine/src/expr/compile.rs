@@ -2,9 +2,9 @@
 
 use crate::check::program::{Expr as Checked, ExprKind, Function};
 use crate::decode::{ColumnIndex, RESERVED};
-use crate::expr::{Expr, Order, RegisterIndex};
+use crate::expr::{Expr, Order, Place, RegisterIndex};
 use crate::syntax::ast::{BinaryOp, UnaryOp};
-use crate::value::Owned;
+use crate::value::{self, Owned};
 
 /// What the fields of an event are at some place of a stream.
 #[derive(Debug, Clone)]
@@ -199,12 +199,15 @@ fn binary(op: BinaryOp, sides: Box<[Expr; 2]>) -> Expr {
 }
 
 fn order(order: Order, sides: Box<[Expr; 2]>) -> Expr {
-    /// Ints up to here are floats too, so that comparing with the float compares with the int.
-    const EXACT: i64 = 1 << 53;
-    match &*sides {
-        [Expr::Column(column), Expr::Constant(Owned::Float(limit))] => Expr::OrderToNumber(order, *column, *limit),
-        [Expr::Column(column), Expr::Constant(Owned::Int(limit))] if (-EXACT..=EXACT).contains(limit) => {
-            Expr::OrderToNumber(order, *column, *limit as f64)
+    let place = match sides[0] {
+        Expr::Column(column) => Some(Place::Column(column)),
+        Expr::Register(register) => Some(Place::Register(register)),
+        _ => None,
+    };
+    match (place, &sides[1]) {
+        (Some(place), Expr::Constant(Owned::Float(limit))) => Expr::OrderToNumber(order, place, *limit),
+        (Some(place), Expr::Constant(Owned::Int(limit))) if value::fits_float(*limit) => {
+            Expr::OrderToNumber(order, place, *limit as f64)
         }
         _ => Expr::Order(order, sides),
     }

@@ -4,9 +4,8 @@ use std::cmp::Ordering;
 
 use bumpalo::collections::Vec as ArenaVec;
 
-use crate::decode::ColumnIndex;
 use crate::expr::text::Text;
-use crate::expr::{Context, Expr, Order, Why, functions};
+use crate::expr::{Context, Expr, Order, Place, Why, functions};
 use crate::json::Kind;
 use crate::number;
 use crate::syntax::ast::BinaryOp;
@@ -22,9 +21,7 @@ impl Expr {
     #[inline]
     pub(crate) fn holds<'a>(&'a self, cx: &Context<'a>) -> bool {
         match self {
-            Expr::OrderToNumber(order, column, limit) => {
-                matches!(order_to_number(cx, *order, *column, *limit), Value::Bool(true))
-            }
+            Expr::OrderToNumber(order, place, limit) => order_to_number(cx, *order, *place, *limit).unwrap_or(false),
             Expr::And(sides) => sides[0].holds(cx) && sides[1].holds(cx),
             _ => match self.eval(cx) {
                 Value::Bool(bool) => bool,
@@ -66,7 +63,6 @@ impl Expr {
                     Err(_) => unusable(cx, [(&sides[0], left), (&sides[1], right)]),
                 }
             }
-            Expr::OrderToNumber(order, column, limit) => order_to_number(cx, *order, *column, *limit),
             Expr::Arithmetic(op, sides) => {
                 let (left, right) = (sides[0].operand(cx), sides[1].operand(cx));
                 match arithmetic(cx, *op, left, right) {
@@ -83,12 +79,12 @@ impl Expr {
     #[inline(never)]
     fn eval_rarer<'a>(&'a self, cx: &Context<'a>) -> Value<'a> {
         match self {
-            Expr::Constant(_)
-            | Expr::Column(_)
-            | Expr::Register(_)
-            | Expr::Order(..)
-            | Expr::OrderToNumber(..)
-            | Expr::Arithmetic(..) => self.eval(cx),
+            Expr::Constant(_) | Expr::Column(_) | Expr::Register(_) | Expr::Order(..) | Expr::Arithmetic(..) => {
+                self.eval(cx)
+            }
+            Expr::OrderToNumber(order, place, limit) => {
+                order_to_number(cx, *order, *place, *limit).map_or(Value::Missing, Value::Bool)
+            }
             Expr::Parameter(parameter) => cx.parameters[*parameter].get(),
             Expr::EventType => Value::Str(cx.event_type),
             Expr::Time => Value::Timestamp(cx.time()),
@@ -183,19 +179,36 @@ pub(super) fn element(value: Value) -> Value {
     if value.is_missing() { Value::Null } else { value }
 }
 
-#[inline]
-fn order_to_number<'a>(cx: &Context<'a>, order: Order, column: ColumnIndex, limit: f64) -> Value<'a> {
-    let field = &cx.columns[usize::from(column)];
-    let found = match field.kind {
-        Kind::Float => number::float(cx.record.as_bytes(), field.place()).partial_cmp(&limit),
-        Kind::Int => match number::int(cx.record.as_bytes(), field.place()) {
-            Value::Int(int) => value::int_against_float(int, limit),
-            beyond => beyond.as_float().and_then(|float| float.partial_cmp(&limit)),
-        },
-        Kind::Missing | Kind::Null => return cx.missing(Why::MissingOperand),
-        _ => return cx.missing(Why::WrongType),
+/// How a field compares with a number; `None` and counted if it is no number.
+#[inline(always)]
+fn order_to_number(cx: &Context, order: Order, place: Place, limit: f64) -> Option<bool> {
+    let value = match place {
+        Place::Register(register) => cx.registers[usize::from(register)].get(),
+        Place::Column(column) => {
+            let field = &cx.columns[usize::from(column)];
+            match field.kind {
+                Kind::Float => Value::Float(number::float(cx.record.as_bytes(), field.place())),
+                Kind::Int => number::int(cx.record.as_bytes(), field.place()),
+                Kind::Missing => Value::Missing,
+                Kind::Null => Value::Null,
+                // Stands for all values without an order to numbers.
+                _ => Value::Bool(false),
+            }
+        }
     };
-    Value::Bool(order.admits(found))
+    match value {
+        Value::Float(float) => Some(order.between(float, limit)),
+        Value::Int(int) if value::fits_float(int) => Some(order.between(int as f64, limit)),
+        Value::Int(int) => Some(order.admits(value::int_against_float(int, limit))),
+        Value::Missing | Value::Null => {
+            cx.missing(Why::MissingOperand);
+            None
+        }
+        _ => {
+            cx.missing(Why::WrongType);
+            None
+        }
+    }
 }
 
 /// `and` (decided by false) and `or` (decided by true): one operand that decides outweighs a missing one.

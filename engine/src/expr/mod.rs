@@ -64,8 +64,8 @@ pub(crate) enum Expr {
         sides: Box<[Expr; 2]>,
     },
     Order(Order, Box<[Expr; 2]>),
-    /// A column against a number: the commonest of all predicates, without a detour through values.
-    OrderToNumber(Order, ColumnIndex, f64),
+    /// A column or register against a number: the commonest of all predicates, without a detour through values.
+    OrderToNumber(Order, Place, f64),
     /// `in` and `not in`.
     In {
         negated: bool,
@@ -93,6 +93,13 @@ impl Expr {
     }
 }
 
+/// Where a field lies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place {
+    Column(ColumnIndex),
+    Register(RegisterIndex),
+}
+
 /// The ordering comparisons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
@@ -103,6 +110,17 @@ pub(crate) enum Order {
 }
 
 impl Order {
+    /// Whether `a` and `b` satisfy the comparison. A NaN satisfies none.
+    #[inline(always)]
+    fn between(self, a: f64, b: f64) -> bool {
+        match self {
+            Order::Less => a < b,
+            Order::LessOrEqual => a <= b,
+            Order::Greater => a > b,
+            Order::GreaterOrEqual => a >= b,
+        }
+    }
+
     /// Whether two values in this order satisfy the comparison. A NaN satisfies none.
     #[inline(always)]
     fn admits(self, order: Option<std::cmp::Ordering>) -> bool {
@@ -215,8 +233,15 @@ impl<'a> Context<'a> {
     }
 
     /// A field that holds RFC 3339 text, as a time.
-    pub(crate) fn text_time(&self, column: ColumnIndex) -> Option<i64> {
-        time::parse(self.columns[usize::from(column)].string(self.record, self.arena)?.as_bytes())
+    #[inline(always)]
+    fn text_time(&self, column: ColumnIndex) -> Option<i64> {
+        let column = &self.columns[usize::from(column)];
+        if column.kind == Kind::Missing { None } else { self.parsed_time(column) }
+    }
+
+    #[inline(never)]
+    fn parsed_time(&self, column: &Column) -> Option<i64> {
+        time::parse(column.string(self.record, self.arena)?.as_bytes())
     }
 
     /// A field that holds milliseconds or RFC 3339 text, as a time.
