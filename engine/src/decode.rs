@@ -32,11 +32,14 @@ const FIELDS_KEPT: usize = 4096;
 /// Slots of the hash index over the steps.
 const INDEX: usize = 2 * STEPS;
 /// Stands for the place before the first key. Only steps that open an object follow it, and they follow nothing else.
-const START: u16 = 0;
+const START: StepIndex = 0;
 /// Stands for a key that is not remembered.
-const UNKNOWN: u16 = 1;
+const UNKNOWN: StepIndex = 1;
 /// Stands where there is no column, or no step in the index.
 const NONE: u16 = u16::MAX;
+
+/// Index of a step. Its type covers all [`STEPS`], so that no access is out of bounds.
+type StepIndex = u8;
 
 /// Index of a field among those that the plan reads.
 pub(crate) type ColumnIndex = u16;
@@ -90,16 +93,21 @@ impl Column {
     pub(crate) fn write_raw(&self, record: &str, out: &mut Vec<u8>) {
         /// Values up to this length are copied as so many bytes: a few moves, where a copy of varying size is a call.
         const SHORT: usize = 16;
-        let (start, len) = (self.start as usize, (self.end - self.start) as usize);
-        let bytes = record.as_bytes().get(start..).unwrap_or_default();
-        match bytes.first_chunk::<SHORT>() {
+        let (start, len) = (self.start as usize, self.end.wrapping_sub(self.start) as usize);
+        match record.as_bytes().get(start..start + SHORT) {
             Some(chunk) if len <= SHORT => {
                 let begun = out.len();
                 out.extend_from_slice(chunk);
                 out.truncate(begun + len);
             }
-            _ => out.extend_from_slice(&bytes[..len]),
+            _ => self.write_long(record, out),
         }
+    }
+
+    /// [`write_raw`](Self::write_raw) of what is long or stands at the record's end.
+    #[inline(never)]
+    fn write_long(&self, record: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(&record.as_bytes()[self.place()]);
     }
 
     /// The value; `arena` takes what does not stand in the record as such.
@@ -194,14 +202,29 @@ struct Step {
     len: u32,
     column: ColumnIndex,
     /// The first step whose key has the same name: itself, unless that is spelt in several ways.
-    namesake: u16,
+    namesake: StepIndex,
     /// The steps that came next, the latest first.
-    next: [u16; 2],
+    next: [StepIndex; 2],
+    /// Whether the field is none that a file's native form has.
+    foreign: bool,
     /// Where the key lies within `text`, with its quotes.
     key: Column,
     /// Its bytes, or-ed as the scanner does.
     above_ascii: u64,
 }
+
+/// Stands nowhere: no record has such bytes, which are not UTF-8. And nothing came next.
+const NOWHERE: Step = Step {
+    text: [0xff; STEP_BYTES],
+    mask: [0xff; STEP_BYTES],
+    len: STEP_BYTES as u32,
+    column: NONE,
+    namesake: UNKNOWN,
+    next: [START; 2],
+    foreign: true,
+    key: Column { start: 0, end: 0, kind: Kind::Missing },
+    above_ascii: u64::MAX,
+};
 
 /// Half of a step: the bytes that one comparison takes.
 const HALF: usize = STEP_BYTES / 2;
@@ -210,17 +233,18 @@ impl Step {
     /// Whether its bytes stand at `at`.
     #[inline(always)]
     fn stands_at(&self, bytes: &[u8], at: usize) -> bool {
-        let rest = bytes.get(at..).unwrap_or_default();
-        if self.len as usize <= HALF {
-            match rest.first_chunk::<HALF>() {
-                Some(window) => self.differs(window, 0) == 0,
-                None => rest.starts_with(&self.text[..self.len as usize]),
-            }
-        } else {
-            match rest.first_chunk::<STEP_BYTES>() {
-                Some(window) => self.differs(window, 0) | self.differs(window, HALF) == 0,
-                None => rest.starts_with(&self.text[..self.len as usize]),
-            }
+        match bytes.get(at..at + STEP_BYTES) {
+            Some(window) if self.len as usize <= HALF => self.differs(window, 0) == 0,
+            Some(window) => self.differs(window, 0) | self.differs(window, HALF) == 0,
+            None => self.stands_near_end(bytes, at),
+        }
+    }
+
+    #[inline]
+    fn stands_near_end(&self, bytes: &[u8], at: usize) -> bool {
+        match bytes.get(at..at + HALF) {
+            Some(window) if self.len as usize <= HALF => self.differs(window, 0) == 0,
+            _ => bytes.get(at..).is_some_and(|rest| rest.starts_with(&self.text[..self.len as usize])),
         }
     }
 
@@ -244,7 +268,7 @@ fn word(bytes: &[u8], from: usize) -> u128 {
 /// What follows a value.
 enum Next {
     /// A key: its step, [`UNKNOWN`] if that is not remembered, and where the value may begin.
-    Key(u16, usize),
+    Key(StepIndex, usize),
     /// The closing brace, which ends here.
     End(usize),
 }
@@ -253,7 +277,9 @@ enum Next {
 #[derive(Debug)]
 struct Keys {
     names: Names,
-    steps: Vec<Step>,
+    steps: Box<[Step; STEPS]>,
+    /// How many of them are in use.
+    learned: usize,
     index: Box<[u16; INDEX]>,
     /// How often all steps were forgotten.
     forgotten: u64,
@@ -261,38 +287,28 @@ struct Keys {
 
 impl Keys {
     fn new(names: Names) -> Self {
-        let mut keys = Keys { names, steps: Vec::with_capacity(STEPS), index: Box::new([NONE; INDEX]), forgotten: 0 };
+        let mut keys =
+            Keys { names, steps: Box::new([NOWHERE; STEPS]), learned: 0, index: Box::new([NONE; INDEX]), forgotten: 0 };
         keys.forget();
         keys
     }
 
     fn forget(&mut self) {
-        /// Stands nowhere: no text begins with it, and nothing came next.
-        const NOWHERE: Step = Step {
-            text: [0; STEP_BYTES],
-            mask: [0xff; STEP_BYTES],
-            len: STEP_BYTES as u32,
-            column: NONE,
-            namesake: UNKNOWN,
-            next: [START; 2],
-            key: Column { start: 0, end: 0, kind: Kind::Missing },
-            above_ascii: 0,
-        };
-        self.steps.clear();
-        self.steps.extend([NOWHERE; 2]);
+        self.steps.fill(NOWHERE);
+        self.learned = usize::from(UNKNOWN) + 1;
         self.index.fill(NONE);
         self.forgotten += 1;
     }
 
     /// The step at `at`, if it is one of the two that followed `step` before, and where its value may begin.
     #[inline(always)]
-    fn predicted(&self, bytes: &[u8], step: u16, at: usize) -> Option<(u16, usize)> {
+    fn predicted(&self, bytes: &[u8], step: StepIndex, at: usize) -> Option<(StepIndex, usize)> {
         let [latest, other] = self.steps[usize::from(step)].next;
         self.at(bytes, latest, at).or_else(|| self.at(bytes, other, at))
     }
 
     #[inline(always)]
-    fn at(&self, bytes: &[u8], candidate: u16, at: usize) -> Option<(u16, usize)> {
+    fn at(&self, bytes: &[u8], candidate: StepIndex, at: usize) -> Option<(StepIndex, usize)> {
         let known = &self.steps[usize::from(candidate)];
         known.stands_at(bytes, at).then(|| (candidate, at + known.len as usize))
     }
@@ -303,7 +319,7 @@ impl Keys {
         &mut self,
         scanner: &mut Scanner,
         bytes: &[u8],
-        step: u16,
+        step: StepIndex,
         at: usize,
         arena: &Bump,
     ) -> Result<Next, Malformed> {
@@ -330,26 +346,25 @@ impl Keys {
                 let key = Column { start: (here - at) as u32, end: (key_end - at) as u32, kind };
                 if text.len() > STEP_BYTES {
                     let unknown = &mut self.steps[usize::from(UNKNOWN)];
-                    (unknown.key, unknown.column) = (key, column);
+                    (unknown.key, unknown.column, unknown.foreign) = (key, column, column > DATA);
                     return Ok(Next::Key(UNKNOWN, value_at));
                 }
                 self.learn(text, key, name, column, arena)
             }
-            known => known,
+            known => known as StepIndex,
         };
-        // Learning may have forgotten everything, `step` included.
-        if let Some(before) = self.steps.get_mut(usize::from(step)) {
-            before.next = [found, before.next[0]];
-        }
+        // Learning may have forgotten everything, `step` included; what follows it is a prediction all the same.
+        let before = &mut self.steps[usize::from(step)];
+        before.next = [found, before.next[0]];
         Ok(Next::Key(found, value_at))
     }
 
-    fn learn(&mut self, text: &[u8], key: Column, name: &str, column: ColumnIndex, arena: &Bump) -> u16 {
-        if self.steps.len() == STEPS {
+    fn learn(&mut self, text: &[u8], key: Column, name: &str, column: ColumnIndex, arena: &Bump) -> StepIndex {
+        if self.learned == STEPS {
             self.forget();
         }
-        let number = self.steps.len() as u16;
-        let mut known = self.steps[usize::from(UNKNOWN) + 1..].iter();
+        let number = self.learned as StepIndex;
+        let mut known = self.steps[usize::from(UNKNOWN) + 1..self.learned].iter();
         let mut step = Step {
             text: [0; STEP_BYTES],
             mask: [0; STEP_BYTES],
@@ -357,14 +372,16 @@ impl Keys {
             column,
             namesake: known.find(|step| step.name(arena) == Some(name)).map_or(number, |step| step.namesake),
             next: [START; 2],
+            foreign: column > DATA,
             key,
             above_ascii: if text.is_ascii() { 0 } else { u64::MAX },
         };
         step.text[..text.len()].copy_from_slice(text);
         step.mask[..text.len()].fill(0xff);
         let slot = self.index_slot(text);
-        self.index[slot] = number;
-        self.steps.push(step);
+        self.index[slot] = u16::from(number);
+        self.steps[usize::from(number)] = step;
+        self.learned += 1;
         number
     }
 
@@ -404,7 +421,7 @@ impl Fields {
     }
 
     #[inline(always)]
-    fn add(&mut self, field: Field, namesake: u16) {
+    fn add(&mut self, field: Field, namesake: StepIndex) {
         let seen = &mut self.seen[usize::from(namesake)];
         self.may_repeat |= *seen == self.record || namesake == UNKNOWN;
         *seen = self.record;
@@ -471,7 +488,8 @@ impl Decoder {
         columns.fill(Column::default());
         fields.begin();
         let forgotten = keys.forgotten;
-        let (mut step, mut at, mut greatest_column) = (START, 0, 0);
+        let (mut step, mut at) = (START, 0);
+        *foreign = false;
         loop {
             let (found, value_at) = match keys.predicted(bytes, step, at) {
                 Some(predicted) => predicted,
@@ -490,7 +508,7 @@ impl Decoder {
             if let Some(column) = columns.get_mut(usize::from(known.column)) {
                 *column = value;
             }
-            greatest_column = known.column.max(greatest_column);
+            *foreign |= known.foreign;
             if *keep_fields {
                 let Column { start, end, kind } = known.key;
                 let key = Column { start: at as u32 + start, end: at as u32 + end, kind };
@@ -502,7 +520,6 @@ impl Decoder {
                 break;
             }
         }
-        *foreign = greatest_column > DATA;
         // Numbers of steps from before and after mean different names.
         fields.may_repeat |= keys.forgotten != forgotten;
         let end = scanner.blanks(at);

@@ -255,7 +255,14 @@ impl<'a> Scanner<'a> {
             return Err(Malformed { at: digits, fault: Fault::Number });
         }
         if whole == 8 {
-            return self.long_number(at, digits);
+            // Many ints, times above all, end within the next eight bytes.
+            let rest = self.word(digits + 8);
+            let more = leading_digits(rest);
+            return if more == 8 || matches!((rest >> (8 * more)) as u8, b'.' | b'e' | b'E') {
+                self.long_number(at, digits)
+            } else {
+                Ok((Kind::Int, digits + 8 + more))
+            };
         }
         let (point, rest) = (word >> (8 * whole), word >> (8 * whole) >> 8);
         let fraction = if point as u8 == b'.' { leading_digits(rest) } else { 0 };
@@ -395,13 +402,13 @@ impl<'a> Scanner<'a> {
     /// Eight bytes from `at`, the first in the lowest place; zeros beyond the end.
     #[inline(always)]
     fn word(&self, at: usize) -> u64 {
-        match self.bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        match self.bytes.get(at..at + 8).and_then(<[u8]>::first_chunk) {
             Some(bytes) => u64::from_le_bytes(*bytes),
             None => self.last_word(at),
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn last_word(&self, at: usize) -> u64 {
         let left = self.bytes.len().saturating_sub(at);
         match self.bytes.last_chunk() {

@@ -311,3 +311,19 @@ fn a_key_that_opens_a_record_is_not_taken_for_one_inside() {
     assert!(decoder.decode(b"{\"a\":1{\"a\":1}", &Bump::new()).is_err());
     assert!(decoder.decode(b",\"a\":1}", &Bump::new()).is_err());
 }
+
+#[test]
+fn no_bytes_stand_for_a_key_that_was_never_learned() {
+    let mut decoder = Decoder::new(Names::new(RESERVED), false);
+    for filler in [0x00, 0xff] {
+        for len in [16, 32, 64] {
+            for (before, after) in [(&br#"{"a":1"#[..], &b"2}"[..]), (b"", br#"{"a":1}"#), (b"", b"1}")] {
+                let record = [before, &vec![filler; len][..], after].concat();
+                for _ in 0..3 {
+                    assert!(decoder.decode(&record, &Bump::new()).is_err(), "{record:?}");
+                    decoder.decode(br#"{"a":1}"#, &Bump::new()).expect("a record");
+                }
+            }
+        }
+    }
+}
