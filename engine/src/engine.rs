@@ -11,6 +11,7 @@
 //!    slot's buffers.
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bumpalo::Bump;
@@ -45,8 +46,7 @@ pub struct Engine {
     times: time::Writer,
     /// The event time of the last record that had no Kafka timestamp to fall back on.
     last_time: i64,
-    /// The type of the last record: neighbours mostly share it.
-    last_type: Option<ColumnIndex>,
+    last_type: LastType,
     reporter: Reporter,
     counters: Arc<Counters>,
 }
@@ -65,6 +65,48 @@ pub(crate) struct Totals {
     pub(crate) topicless: u64,
 }
 
+/// The type that the last record named: neighbours mostly share it, and then one comparison tells.
+#[derive(Debug)]
+struct LastType {
+    /// How long its name is, quotes included.
+    len: usize,
+    /// The last bytes of it, the last one in the highest place, and which of them count: all of them must.
+    tail: u128,
+    mask: u128,
+    /// Its number, if some stream reads it.
+    index: Option<ColumnIndex>,
+}
+
+impl Default for LastType {
+    /// No name: its length is none that a value has.
+    fn default() -> Self {
+        LastType { len: usize::MAX, tail: 0, mask: 0, index: None }
+    }
+}
+
+impl LastType {
+    /// The type whose name stands at `place`, in quotes; remembered if it is short and does not begin the record.
+    fn new(record: &str, place: Range<usize>, index: Option<ColumnIndex>) -> Self {
+        match tail(record, place.end) {
+            Some(tail) if (1..=size_of::<u128>()).contains(&place.len()) => {
+                let mask = u128::MAX << (u128::BITS as usize - 8 * place.len());
+                LastType { len: place.len(), tail: tail & mask, mask, index }
+            }
+            _ => Self::default(),
+        }
+    }
+
+    #[inline(always)]
+    fn stands_at(&self, record: &str, place: Range<usize>) -> bool {
+        place.len() == self.len && tail(record, place.end).is_some_and(|tail| tail & self.mask == self.tail)
+    }
+}
+
+#[inline(always)]
+fn tail(record: &str, end: usize) -> Option<u128> {
+    record.as_bytes().get(..end)?.last_chunk().map(|bytes| u128::from_le_bytes(*bytes))
+}
+
 /// What a partition index stands for.
 #[derive(Debug, Clone)]
 struct Partition {
@@ -74,23 +116,27 @@ struct Partition {
     origin: usize,
     /// The type of records that name none.
     bound_type: Option<String>,
+    /// Its number, if some stream reads it.
+    bound_index: Option<ColumnIndex>,
     /// Whether its lines may take a file's forms.
     file: bool,
 }
 
 impl Partition {
     fn unknown() -> Self {
-        Partition { topic: "input".into(), number: 0, origin: 0, bound_type: None, file: true }
+        Partition { topic: "input".into(), number: 0, origin: 0, bound_type: None, bound_index: None, file: true }
     }
 
     fn new(assignment: &Assignment, plan: &Plan) -> Self {
         let source = assignment.source.and_then(|source| plan.sources().get(usize::from(source)));
         let kind = source.map(|source| &plan.connectors()[source.connector].kind);
+        let bound_type = source.and_then(|source| source.event_type.clone());
         Partition {
             topic: assignment.topic.clone(),
             number: assignment.partition,
             origin: plan.origin(assignment.source.filter(|_| source.is_some())),
-            bound_type: source.and_then(|source| source.event_type.clone()),
+            bound_index: bound_type.as_deref().and_then(|name| plan.types.find(name)),
+            bound_type,
             file: !matches!(kind, Some(ConnectorKind::Kafka(_))),
         }
     }
@@ -110,7 +156,7 @@ impl Engine {
             totals: Totals::default(),
             times: time::Writer::default(),
             last_time: 0,
-            last_type: None,
+            last_type: LastType::default(),
             reporter: Reporter::default(),
             counters: Arc::default(),
         }
@@ -129,6 +175,7 @@ impl Engine {
     /// Takes the next slots of the lane, in order, and adds to each the outputs that it causes.
     pub fn process(&mut self, slots: &mut [Slot]) {
         for slot in slots {
+            slot.begin();
             match &slot.cause {
                 Cause::Record => self.record(slot),
                 Cause::Assigned(assignment) => {
@@ -169,24 +216,37 @@ impl Engine {
         let file = partition.is_none_or(|partition| partition.file);
 
         let outer_columns = self.decoder.columns();
+        let event_type = &outer_columns[usize::from(EVENT_TYPE)];
+        let by_type = file && event_type.kind == Kind::Missing;
+        let named = if by_type { &outer_columns[usize::from(TYPE)] } else { event_type };
+        let again = self.last_type.stands_at(outer, named.place());
+        let mut type_index = if again { self.last_type.index } else { None };
+        let mut type_name = match type_index {
+            Some(index) => Some(plan.types.name(index)),
+            None => named.string(outer, &self.arena),
+        };
+        if let (false, Some(name)) = (again, type_name) {
+            type_index = plan.types.find(name);
+            self.last_type = LastType::new(outer, named.place(), type_index);
+        }
+        let typed_by_type = by_type && type_name.is_some();
+
         let (mut record, mut decoder, mut outer_time) = (outer, &self.decoder, None);
-        let mut type_name = outer_columns[usize::from(EVENT_TYPE)].string(outer, &self.arena);
-        let mut typed_by_type = false;
-        if file {
+        if file && !by_type && type_name.is_some() {
             let data = &outer_columns[usize::from(DATA)];
-            if type_name.is_some() && data.kind == Kind::Map && !self.decoder.has_foreign_fields() {
+            if data.kind == Kind::Map && !self.decoder.has_foreign_fields() {
                 outer_time = [AT_TIMESTAMP, UTC_TIME, TIME_CREATED].into_iter().find_map(|column| {
                     time::parse(outer_columns[usize::from(column)].string(outer, &self.arena)?.as_bytes())
                 });
                 record = self.inner.decode(data.raw(outer).as_bytes(), &self.arena)?;
                 decoder = &self.inner;
-            } else if outer_columns[usize::from(EVENT_TYPE)].kind == Kind::Missing {
-                type_name = outer_columns[usize::from(TYPE)].string(outer, &self.arena);
-                typed_by_type = type_name.is_some();
             }
         }
-        if type_name.is_none() && matches!(outer_columns[usize::from(EVENT_TYPE)].kind, Kind::Missing | Kind::Null) {
-            type_name = partition.and_then(|partition| partition.bound_type.as_deref());
+        if type_name.is_none()
+            && matches!(event_type.kind, Kind::Missing | Kind::Null)
+            && let Some(partition) = partition
+        {
+            (type_name, type_index) = (partition.bound_type.as_deref(), partition.bound_index);
         }
 
         let registers = cells(plan.registers, &self.arena);
@@ -207,9 +267,8 @@ impl Engine {
         if slot.timestamp_ms < 0 {
             self.last_time = cx.time();
         }
-        self.last_type = type_name.and_then(|name| plan.types.find(name, self.last_type));
         let origin = partition.map_or(0, |partition| partition.origin);
-        let roots = self.last_type.map_or(&[][..], |index| &plan.routes[origin][usize::from(index)]);
+        let roots = type_index.map_or(&[][..], |index| &plan.routes[origin][usize::from(index)]);
         self.totals.unrouted += u64::from(roots.is_empty());
         let mut sinks = Sinks { states: &mut self.states, times: &mut self.times, totals: &mut self.totals };
         for &root in roots {

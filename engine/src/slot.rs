@@ -11,6 +11,8 @@
 //! Limits: 256 bytes of key and value lie inside the slot, a larger payload in a buffer of its own that is freed
 //! when the slot is recycled; output buffers keep at most [`OUTPUT_BYTES_KEPT`] and [`OUTPUTS_KEPT`] between records.
 
+use smallvec::SmallVec;
+
 /// Bytes of key and value that a slot holds without a buffer of its own.
 pub const INLINE_BYTES: usize = 256;
 /// Capacity in bytes that a slot's output buffer may keep when it is recycled.
@@ -54,8 +56,11 @@ pub struct Assignment {
 }
 
 /// One event and everything that it caused.
+///
+/// The fields lie in this order, so that what one party writes lies together: a cache line that nobody else writes to
+/// does not travel back and forth between their cores.
 #[derive(Debug, Default)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub struct Slot {
     /// Why the slot was filled.
     pub cause: Cause,
@@ -87,11 +92,26 @@ pub struct Floor {
 }
 
 impl Slot {
-    /// Makes the slot ready to be filled again: frees a large payload and trims the output buffers to what they may keep.
+    /// Makes the slot ready to go home: frees a large payload, and output buffers beyond what they may keep.
+    ///
+    /// It looks before it writes, and mostly writes nothing: the slot's cache lines then need not move to the core that
+    /// lets it go. What the last lap left is overwritten by the source and [cleared](Self::begin) by the engine.
+    #[inline]
     pub fn recycle(&mut self) {
-        self.cause = Cause::Record;
-        self.payload.clear();
-        self.outputs.clear();
+        if self.payload.spilled.is_some() {
+            self.payload.spilled = None;
+            (self.payload.key_len, self.payload.value_len) = (None, None);
+        }
+        if self.outputs.oversized() {
+            self.outputs = Outputs::default();
+        }
+    }
+
+    /// Forgets what the last lap's record caused; the engine's first step with every slot.
+    #[inline]
+    pub(crate) fn begin(&mut self) {
+        self.outputs.bytes.clear();
+        self.outputs.list.clear();
         self.ends_batch = false;
         self.floors.clear();
     }
@@ -157,12 +177,6 @@ impl Payload {
     fn bytes(&self) -> &[u8] {
         self.spilled.as_deref().unwrap_or(&self.inline)
     }
-
-    fn clear(&mut self) {
-        self.key_len = None;
-        self.value_len = None;
-        self.spilled = None;
-    }
 }
 
 /// A stretch of an [`Outputs`] buffer.
@@ -202,7 +216,8 @@ pub struct Output {
 #[derive(Debug, Default)]
 pub struct Outputs {
     bytes: Vec<u8>,
-    list: Vec<Output>,
+    /// The first lies in the slot itself: most records cause one at most.
+    list: SmallVec<[Output; 1]>,
 }
 
 impl Outputs {
@@ -249,11 +264,10 @@ impl Outputs {
         &self.bytes[span.start as usize..][..span.len as usize]
     }
 
-    fn clear(&mut self) {
-        self.list.clear();
-        self.list.shrink_to(OUTPUTS_KEPT);
-        self.bytes.clear();
-        self.bytes.shrink_to(OUTPUT_BYTES_KEPT);
+    /// Whether the buffers hold more than they may keep.
+    #[inline]
+    fn oversized(&self) -> bool {
+        self.bytes.capacity() > OUTPUT_BYTES_KEPT || self.list.capacity() > OUTPUTS_KEPT
     }
 }
 
