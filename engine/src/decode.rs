@@ -173,12 +173,15 @@ impl Names {
         self.names.iter().map(|name| &**name)
     }
 
-    /// The number of `name`, if it is one of them; `guess` is looked at first.
+    /// The name with this number.
     #[inline]
-    pub(crate) fn find(&self, name: &str, guess: Option<ColumnIndex>) -> Option<ColumnIndex> {
-        if guess.is_some_and(|guess| &*self.names[usize::from(guess)] == name) {
-            return guess;
-        }
+    pub(crate) fn name(&self, number: ColumnIndex) -> &str {
+        &self.names[usize::from(number)]
+    }
+
+    /// The number of `name`, if it is one of them.
+    #[inline]
+    pub(crate) fn find(&self, name: &str) -> Option<ColumnIndex> {
         Some(self.column(name)).filter(|column| *column != NONE)
     }
 

@@ -28,7 +28,10 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// What kind of JSON value a stretch of text is.
+///
+/// As wide as its neighbours in a column, so that columns have no gaps and are emptied by one fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u32)]
 pub(crate) enum Kind {
     /// There is no value.
     #[default]
