@@ -175,6 +175,7 @@ impl Engine {
     /// Takes the next slots of the lane, in order, and adds to each the outputs that it causes.
     pub fn process(&mut self, slots: &mut [Slot]) {
         for slot in slots {
+            slot.begin();
             match &slot.cause {
                 Cause::Record => self.record(slot),
                 Cause::Assigned(assignment) => {
