@@ -209,7 +209,7 @@ impl Backwards {
     /// Digits behind the point: `below_100` as two, or as one if the second is a zero.
     #[inline(always)]
     fn last_decimals(&mut self, below_100: u64) {
-        if below_100 % 10 == 0 {
+        if below_100.is_multiple_of(10) {
             self.byte(b'0' + (below_100 / 10) as u8);
         } else {
             self.pair(below_100);
@@ -218,7 +218,7 @@ impl Backwards {
 
     /// Copies as many bytes as there may be: a few moves, where a copy of varying size is a call.
     #[inline(always)]
-    fn append_to(self, out: &mut Vec<u8>) {
+    fn append_to(&self, out: &mut Vec<u8>) {
         let (begun, len) = (out.len(), Self::ROOM - self.start);
         out.extend_from_slice(&self.text[self.start..self.start + Self::ROOM]);
         out.truncate(begun + len);

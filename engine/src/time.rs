@@ -129,7 +129,7 @@ impl Writer {
     fn below_millis(&mut self, nanos: u32) -> usize {
         self.text[23..26].copy_from_slice(&three_digits(nanos / 1000));
         self.text[26..29].copy_from_slice(&three_digits(nanos % 1000));
-        if nanos % 1000 == 0 { 26 } else { 29 }
+        if nanos.is_multiple_of(1000) { 26 } else { 29 }
     }
 
     #[inline(never)]
