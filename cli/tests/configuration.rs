@@ -34,20 +34,20 @@ fn a_beginning_may_be_chosen_on_connector_from_and_command_line(broker: &Broker)
     let input = broker.topic("in", 1);
     broker.produce_values(&input, (0..10).map(number));
     // On the connector, on `.from`, on the command line; and how many of the ten records are read.
-    let cases: [(Option<&str>, Option<&str>, Option<&str>, i64); 9] = [
-        (None, None, None, 0),
-        (Some("earliest"), None, None, 10),
-        (Some("latest"), None, None, 0),
-        (None, Some("earliest"), None, 10),
-        (Some("latest"), Some("earliest"), None, 10),
-        (Some("earliest"), Some("latest"), None, 0),
-        (None, None, Some("earliest"), 10),
-        (Some("earliest"), Some("earliest"), Some("latest"), 0),
-        (Some("latest"), Some("latest"), Some("earliest"), 10),
+    let cases: [([Option<&str>; 3], i64); 9] = [
+        ([None, None, None], 0),
+        ([Some("earliest"), None, None], 10),
+        ([Some("latest"), None, None], 0),
+        ([None, Some("earliest"), None], 10),
+        ([Some("latest"), Some("earliest"), None], 10),
+        ([Some("earliest"), Some("latest"), None], 0),
+        ([None, None, Some("earliest")], 10),
+        ([Some("earliest"), Some("earliest"), Some("latest")], 0),
+        ([Some("latest"), Some("latest"), Some("earliest")], 10),
     ];
     let output = broker.topic("out", 1);
     let mut outputs = 0;
-    for (connector, from, command_line, read) in cases {
+    for ([connector, from, command_line], read) in cases {
         let said =
             |reset: Option<&str>| reset.map_or(String::new(), |reset| format!(r#", auto_offset_reset: "{reset}""#));
         let (connector_says, from_says, group) = (said(connector), said(from), fresh("group"));

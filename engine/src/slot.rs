@@ -95,7 +95,7 @@ impl Slot {
     /// Makes the slot ready to go home: frees a large payload, and output buffers beyond what they may keep.
     ///
     /// It looks before it writes, and mostly writes nothing: the slot's cache lines then need not move to the core that
-    /// lets it go. What the last lap left is overwritten by the source and [cleared](Self::begin) by the engine.
+    /// lets it go. What the last lap left is overwritten by the source and cleared by the engine.
     #[inline]
     pub fn recycle(&mut self) {
         if self.payload.spilled.is_some() {

@@ -1,4 +1,4 @@
-//! `kolo-ring`, the very files that run, compiled beside a [`sync`] of loom's types.
+//! `kolo-ring`, the very files that run, compiled beside a `sync` of loom's types.
 //!
 //! The models are in `tests/loom/models.rs` and run under plain `cargo test`. Setting `KOLO_LOOM_BOUND` to 2 or 3 explores
 //! schedules with as many preemptions (1 otherwise). Setting `KOLO_LOOM_WEAKEN` to the name of a [`Site`] weakens that
