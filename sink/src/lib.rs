@@ -13,6 +13,7 @@
 //! Offsets are stored *before* the cursor advances: whoever sees `acknowledged == published` knows that the offsets of
 //! everything published are stored, which is what a revocation waits for.
 
+mod events;
 pub mod kafka;
 pub mod ledger;
 pub mod lines;

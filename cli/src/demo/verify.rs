@@ -19,6 +19,9 @@ use crate::report::{Verdict, grouped};
 /// No output for so long: those that are missing will not come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Latencies count from the record that was due this long after the first: before, clients still connect.
+pub(crate) const WARM_UP: Duration = Duration::from_secs(1);
+
 /// What became of the outputs.
 pub(crate) struct Verified {
     /// Outputs that are there, in order, with the right value.
@@ -125,7 +128,9 @@ impl Verifier {
                 ));
                 break;
             }
-            if let Some(schedule) = schedule {
+            if let Some(schedule) = schedule
+                && schedule.due(*next) >= schedule.begin + WARM_UP
+            {
                 let late = Instant::now().saturating_duration_since(schedule.due(*next));
                 result.latency_us.saturating_record(late.as_micros() as u64);
             }
