@@ -19,7 +19,7 @@ use bumpalo::Bump;
 use crate::check::program::ConnectorKind;
 use crate::counters::Counters;
 use crate::decode::{AT_TIMESTAMP, ColumnIndex, DATA, Decoder, EVENT_TYPE, TIME_CREATED, TYPE, UTC_TIME};
-use crate::expr::{Context, Tally};
+use crate::expr::{Context, KnownNumber, Tally};
 use crate::json::{Fault, Kind, Malformed};
 use crate::operators::States;
 use crate::plan::{Chain, Plan};
@@ -40,6 +40,8 @@ pub struct Engine {
     inner: Decoder,
     partitions: Vec<Partition>,
     arena: Bump,
+    /// By column: the number that was read from it last.
+    numbers: Box<[Cell<KnownNumber>]>,
     states: States,
     tally: Tally,
     totals: Totals,
@@ -149,6 +151,7 @@ impl Engine {
             decoder: Decoder::new(plan.columns.clone(), plan.keep_fields),
             inner: Decoder::new(plan.columns.clone(), plan.keep_fields),
             states: States::new(plan.states),
+            numbers: (0..plan.columns.len()).map(|_| Cell::new(KnownNumber::NONE)).collect(),
             plan,
             partitions: Vec::new(),
             arena: Bump::new(),
@@ -253,6 +256,8 @@ impl Engine {
         let cx = Context {
             record,
             columns: decoder.columns(),
+            numbers: &self.numbers,
+            number: self.totals.records,
             fields: Some(decoder.fields()),
             event_type: type_name.unwrap_or_default(),
             typed_by_type,

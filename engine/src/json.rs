@@ -171,13 +171,18 @@ impl<'a> Scanner<'a> {
             at = self.blanks(at);
             word = self.word(at);
         }
+        // The commonest first, one after the other: strings, then numbers.
+        if word as u8 == b'"' {
+            // The quote is shifted out; what comes in at the top means nothing to a string.
+            const NEUTRAL: u64 = (b'a' as u64) << 56;
+            let (kind, end) = self.rest_of_string(at + 1, word >> 8 | NEUTRAL, 7)?;
+            return Ok((kind, at, end));
+        }
+        if (word as u8).is_ascii_digit() {
+            let (kind, end) = self.number(at, at, word)?;
+            return Ok((kind, at, end));
+        }
         let (kind, end) = match word as u8 {
-            b'"' => {
-                // The quote is shifted out; what comes in at the top means nothing to a string.
-                const NEUTRAL: u64 = (b'a' as u64) << 56;
-                self.rest_of_string(at + 1, word >> 8 | NEUTRAL, 7)?
-            }
-            b'0'..=b'9' => self.number(at, at, word)?,
             b'-' => self.number(at, at + 1, self.word(at + 1))?,
             b'{' | b'[' => self.container(at)?,
             _ => self.literal(at)?,

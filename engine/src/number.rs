@@ -19,7 +19,7 @@ const DIGITS: usize = 19;
 const ONES: u64 = 0x0101_0101_0101_0101;
 
 /// The value of the JSON number without point or exponent that stands at `at`; a float if it is beyond `i64`.
-#[inline]
+#[inline(always)]
 pub(crate) fn int(record: &[u8], at: Range<usize>) -> Value<'static> {
     let negative = record[at.start] == b'-';
     match digits_before(record, at.end, at.len() - usize::from(negative)) {
@@ -29,7 +29,7 @@ pub(crate) fn int(record: &[u8], at: Range<usize>) -> Value<'static> {
 }
 
 /// The value of the JSON number that stands at `at`.
-#[inline]
+#[inline(always)]
 pub(crate) fn float(record: &[u8], at: Range<usize>) -> f64 {
     let negative = record[at.start] == b'-';
     match decimal_before(record, at.end, at.len() - usize::from(negative)) {

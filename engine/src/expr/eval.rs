@@ -7,7 +7,6 @@ use bumpalo::collections::Vec as ArenaVec;
 use crate::expr::text::Text;
 use crate::expr::{Context, Expr, Order, Place, Why, functions};
 use crate::json::Kind;
-use crate::number;
 use crate::syntax::ast::BinaryOp;
 use crate::value::{self, Value};
 
@@ -187,8 +186,7 @@ fn order_to_number(cx: &Context, order: Order, place: Place, limit: f64) -> Opti
         Place::Column(column) => {
             let field = &cx.columns[usize::from(column)];
             match field.kind {
-                Kind::Float => Value::Float(number::float(cx.record.as_bytes(), field.place())),
-                Kind::Int => number::int(cx.record.as_bytes(), field.place()),
+                Kind::Float | Kind::Int => cx.number(column, field),
                 Kind::Missing => Value::Missing,
                 Kind::Null => Value::Null,
                 // Stands for all values without an order to numbers.

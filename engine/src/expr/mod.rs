@@ -16,6 +16,7 @@ use bumpalo::Bump;
 use crate::check::program::Function;
 use crate::decode::{self, Column, ColumnIndex, Field, Fields};
 use crate::json::Kind;
+use crate::number;
 use crate::syntax::ast::BinaryOp;
 use crate::time;
 use crate::value::{Owned, Value};
@@ -167,12 +168,29 @@ impl Tally {
     }
 }
 
+/// A number that was read from a column.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KnownNumber {
+    /// The number of the record that the column belonged to, from 1.
+    record: u64,
+    value: Value<'static>,
+}
+
+impl KnownNumber {
+    /// Read from no record.
+    pub(crate) const NONE: KnownNumber = KnownNumber { record: 0, value: Value::Missing };
+}
+
 /// The record at hand, and everything that an expression may ask for.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
     /// The text that columns point into.
     pub(crate) record: &'a str,
     pub(crate) columns: &'a [Column],
+    /// By column: the number that was read from it last, and in which record.
+    pub(crate) numbers: &'a [Cell<KnownNumber>],
+    /// The number of this record, from 1.
+    pub(crate) number: u64,
     /// All fields, where the plan needs them.
     pub(crate) fields: Option<&'a Fields>,
     /// The name of the record's type.
@@ -197,6 +215,8 @@ impl<'a> Context<'a> {
         Context {
             record: "",
             columns: &[],
+            numbers: &[],
+            number: 0,
             fields: None,
             event_type: "",
             typed_by_type: false,
@@ -213,7 +233,29 @@ impl<'a> Context<'a> {
     /// The value of a column.
     #[inline(always)]
     pub(crate) fn column(&self, column: ColumnIndex) -> Value<'a> {
-        self.columns[usize::from(column)].value(self.record, self.arena)
+        let field = &self.columns[usize::from(column)];
+        match field.kind {
+            Kind::Int | Kind::Float => self.number(column, field),
+            _ => field.value(self.record, self.arena),
+        }
+    }
+
+    /// The number that a column holds: read at first, remembered for the next expressions that use it.
+    #[inline(always)]
+    fn number(&self, column: ColumnIndex, field: &Column) -> Value<'a> {
+        let known = self.numbers[usize::from(column)].get();
+        if known.record == self.number { known.value } else { self.read_number(column, field) }
+    }
+
+    #[inline(never)]
+    fn read_number(&self, column: ColumnIndex, field: &Column) -> Value<'a> {
+        let record = self.record.as_bytes();
+        let value = match field.kind {
+            Kind::Float => Value::Float(number::float(record, field.place())),
+            _ => number::int(record, field.place()),
+        };
+        self.numbers[usize::from(column)].set(KnownNumber { record: self.number, value });
+        value
     }
 
     /// The event time in nanoseconds: `@timestamp`, else `ts`, else `timestamp`, else what the record came with.
@@ -249,7 +291,7 @@ impl<'a> Context<'a> {
     fn field_time(&self, column: ColumnIndex) -> Option<i64> {
         match self.columns[usize::from(column)].kind {
             Kind::Missing => None,
-            Kind::Int => match self.column(column) {
+            Kind::Int => match number::int(self.record.as_bytes(), self.columns[usize::from(column)].place()) {
                 Value::Int(millis) => time::from_millis(millis),
                 _ => None,
             },

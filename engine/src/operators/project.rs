@@ -39,6 +39,11 @@ impl Project {
         (Project { computed }, Schema::Fields { event_type, fields })
     }
 
+    /// Whether it computes nothing, so that it need not run.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.computed.is_empty()
+    }
+
     #[inline]
     pub(crate) fn pass<'a>(&'a self, cx: &Context<'a>) -> bool {
         for (register, expr) in &self.computed {

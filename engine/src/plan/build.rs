@@ -112,6 +112,9 @@ impl Builder<'_> {
                     let (project, after) = Project::compile(projections, &mut self.compiler, &schema);
                     schema = after;
                     projected = true;
+                    if project.is_idle() {
+                        continue;
+                    }
                     Operator::Project(project)
                 }
                 Checked::Limit(most) => {
