@@ -95,7 +95,7 @@ pub(crate) struct RunArgs {
 
     /// A librdkafka property for every consumer and producer to which it applies; may be repeated
     ///
-    /// It takes precedence over what the program sets. For example: -X linger.ms=20 -X security.protocol=ssl
+    /// It takes precedence over what the program sets. For example: -X linger.ms=20 -X client.id=filter
     #[arg(short = 'X', value_name = "KEY=VALUE", help_heading = "Kafka")]
     pub(crate) properties: Vec<Property>,
 
