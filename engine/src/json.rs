@@ -175,7 +175,14 @@ impl<'a> Scanner<'a> {
         if word as u8 == b'"' {
             // The quote is shifted out; what comes in at the top means nothing to a string.
             const NEUTRAL: u64 = (b'a' as u64) << 56;
-            let (kind, end) = self.rest_of_string(at + 1, word >> 8 | NEUTRAL, 7)?;
+            let content = word >> 8 | NEUTRAL;
+            let special = special_in_string(content);
+            let skipped = special.trailing_zeros() & 0x38;
+            if special != 0 && (content >> skipped) as u8 == b'"' {
+                self.note(content);
+                return Ok((Kind::Str, at, at + 2 + skipped as usize / 8));
+            }
+            let (kind, end) = self.long_string(at)?;
             return Ok((kind, at, end));
         }
         if (word as u8).is_ascii_digit() {
@@ -193,18 +200,13 @@ impl<'a> Scanner<'a> {
     /// A string whose opening quote is at `at`.
     #[inline]
     pub(crate) fn string(&mut self, at: usize) -> Result<(Kind, usize), Malformed> {
-        self.rest_of_string(at + 1, self.word(at + 1), 8)
-    }
-
-    /// A string from `here` on, of which `loaded` bytes are in `word`.
-    #[inline(always)]
-    fn rest_of_string(&mut self, here: usize, word: u64, loaded: usize) -> Result<(Kind, usize), Malformed> {
-        let (mut here, mut word, mut loaded, mut kind) = (here, word, loaded, Kind::Str);
+        let (mut here, mut kind) = (at + 1, Kind::Str);
         loop {
+            let word = self.word(here);
             self.above_ascii |= word;
             let special = special_in_string(word);
             if special == 0 {
-                here += loaded;
+                here += 8;
             } else {
                 let skipped = special.trailing_zeros() & !7;
                 here += skipped as usize / 8;
@@ -220,8 +222,13 @@ impl<'a> Scanner<'a> {
                     _ => return Err(Malformed { at: here, fault: Fault::Control }),
                 }
             }
-            (word, loaded) = (self.word(here), 8);
         }
+    }
+
+    /// A string that is not known to end within eight bytes, or has escapes.
+    #[inline(never)]
+    fn long_string(&mut self, at: usize) -> Result<(Kind, usize), Malformed> {
+        self.string(at)
     }
 
     /// An object's key, whose opening quote should be at `at`, and its colon: where the key's string ends, whether it has
