@@ -248,7 +248,7 @@ pub(crate) fn write_float(float: f64, out: &mut Vec<u8>) {
 ///
 /// The decimal n / 10^4 is taken if the division gives `float` back: n and 10^4 are exact, so the division rounds as
 /// reading the text would. And it is the shortest text that does: a float has at most one decimal of up to 15 digits.
-#[inline]
+#[inline(always)]
 fn write_short_decimal(float: f64, out: &mut Vec<u8>) -> bool {
     const SCALE: f64 = 1e4;
     const LIMIT: f64 = 1e15 / SCALE;
