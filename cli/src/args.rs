@@ -17,6 +17,7 @@ use kolo_source::kafka::Reset;
 use rdkafka::util::get_rdkafka_version;
 
 use crate::live;
+use crate::pipeline::IN_FLIGHT;
 
 /// Slots that a ring may have at most: half a gigabyte of them.
 const MAX_SLOTS: u64 = 1 << 20;
@@ -105,7 +106,7 @@ pub(crate) struct RunArgs {
     /// How many records may wait for their acknowledgement before no more are taken
     ///
     /// Enough of them keep the ring moving while brokers take their time; each costs some tens of bytes.
-    #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = up_to(MAX_IN_FLIGHT), help_heading = "Ring")]
+    #[arg(long, value_name = "N", default_value_t = IN_FLIGHT, value_parser = up_to(MAX_IN_FLIGHT), help_heading = "Ring")]
     pub(crate) in_flight: u64,
 
     /// Tie the threads of source, engine and sink to processor cores: auto, off, or a list such as 0,1,2
@@ -429,7 +430,7 @@ mod tests {
         assert_eq!((args.quiet, args.dry_run, args.until, args.from), (false, false, None, None));
         assert_eq!(
             (args.ring.wait, args.ring.slots(), args.in_flight, args.pin),
-            (WaitArg::Auto, 4096, 65_536, Pin::Off)
+            (WaitArg::Auto, 4096, 131_072, Pin::Off)
         );
         assert_eq!((args.report.report, args.report.report_file), (ReportForm::Text, None));
     }
