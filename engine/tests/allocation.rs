@@ -16,17 +16,20 @@ thread_local! {
 
 // SAFETY: every method hands its arguments on to the system's allocator, whose contract is the caller's.
 unsafe impl GlobalAlloc for Counting {
+    // SAFETY: the arguments go on as they are, see above.
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
+    // SAFETY: the arguments go on as they are, see above.
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         // SAFETY: the caller keeps the contract of `dealloc`; `pointer` came from `System`.
         unsafe { System.dealloc(pointer, layout) }
     }
 
+    // SAFETY: the arguments go on as they are, see above.
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: the caller keeps the contract of `realloc`; `pointer` came from `System`.
