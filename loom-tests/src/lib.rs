@@ -31,7 +31,7 @@ pub use acknowledger::Acknowledger;
 pub use hand::{Batch, Blocked};
 pub use lane::{Config, lane};
 pub use monitor::{Monitor, Positions};
-pub use producer::{Producer, Undrained};
+pub use producer::Producer;
 pub use site::Site;
 pub use stage::Stage;
 pub use sync::WEAKEN;

@@ -4,11 +4,10 @@ use crate::cursor::{Party, Word};
 use crate::site::Site;
 use crate::slots::Slots;
 use crate::sync::{Access, Arc, Ordering, Parker, exact, order, taken};
-use crate::wait::{LONGEST_SLEEP, WaitStrategy};
+use crate::wait::WaitStrategy;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::time::Duration;
 
 /// Why there is nothing to claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,8 +184,8 @@ impl<T, W: WaitStrategy> Hand<T, W> {
         self.idle_steps = 0;
     }
 
-    pub(crate) fn sleep_unless(&self, limit: Duration, ready: impl FnOnce() -> bool) {
-        self.own.bell.sleep_unless(&self.parker, limit.min(LONGEST_SLEEP), ready);
+    pub(crate) fn sleep_unless(&self, ready: impl FnOnce() -> bool) {
+        self.own.bell.sleep_unless(&self.parker, ready);
     }
 
     pub(crate) fn own(&self) -> &Party {

@@ -115,7 +115,7 @@ pub use acknowledger::Acknowledger;
 pub use hand::{Batch, Blocked};
 pub use lane::{Config, lane};
 pub use monitor::{Monitor, Positions};
-pub use producer::{Producer, Undrained};
+pub use producer::Producer;
 pub use site::Site;
 pub use stage::Stage;
 pub use wait::{BusySpin, Park, UnknownWait, Wait, WaitStrategy, Waker, Yield};

@@ -4,9 +4,7 @@ use crate::cursor::Cursor;
 use crate::hand::{Batch, Blocked, Hand};
 use crate::site::Site;
 use crate::sync::{Arc, Ordering, order, taken};
-use crate::wait::{LONGEST_SLEEP, WaitStrategy, Waker};
-use std::fmt;
-use std::time::Instant;
+use crate::wait::{WaitStrategy, Waker};
 
 /// Fills slots. Its gates: at most as many slots published beyond the last stage as there are, so that none is
 /// overwritten; at most `in_flight` published beyond the acknowledged prefix, so that what awaits acknowledgement is bounded.
@@ -55,7 +53,8 @@ impl<T, W: WaitStrategy> Producer<T, W> {
         self.prefix.load(order(Site::ObserveAcknowledged, Ordering::Acquire)).count()
     }
 
-    /// Whether everything published is acknowledged.
+    /// Whether everything published is acknowledged: what a rebalance and a shutdown wait for, with
+    /// [`wait`](Self::wait) until `drained() || poisoned()`.
     #[inline]
     pub fn drained(&self) -> bool {
         let done = if taken(Site::Drained) { self.acknowledged() } else { self.sent() };
@@ -81,30 +80,8 @@ impl<T, W: WaitStrategy> Producer<T, W> {
     #[inline]
     pub fn wait(&mut self, mut ready: impl FnMut(&Self) -> bool) {
         if self.hand.idle() {
-            self.hand.sleep_unless(LONGEST_SLEEP, || ready(self));
+            self.hand.sleep_unless(|| ready(self));
         }
-    }
-
-    /// Waits until everything published is acknowledged, calling `serve` between the idle steps: what it serves must
-    /// [wake](Self::waker) the producer.
-    ///
-    /// # Errors
-    /// [`Undrained`], if the deadline passes or the lane is poisoned before.
-    pub fn wait_drained(&mut self, deadline: Instant, mut serve: impl FnMut()) -> Result<(), Undrained> {
-        while !self.drained() {
-            if self.poisoned() {
-                return Err(Undrained::Poisoned);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Undrained::Late { unacknowledged: self.published() - self.acknowledged() });
-            }
-            serve();
-            if self.hand.idle() {
-                self.hand.sleep_unless(left, || self.drained() || self.poisoned());
-            }
-        }
-        Ok(())
     }
 
     /// Starts idling anew, after work that published nothing.
@@ -128,26 +105,3 @@ impl<T, W: WaitStrategy> Producer<T, W> {
         self.hand.own().bell.waker()
     }
 }
-
-/// Why [`Producer::wait_drained`] gave up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Undrained {
-    /// The deadline passed.
-    Late {
-        /// Slots published and not acknowledged.
-        unacknowledged: u64,
-    },
-    /// A party stopped early: what is missing will not be acknowledged.
-    Poisoned,
-}
-
-impl fmt::Display for Undrained {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Undrained::Late { unacknowledged } => write!(f, "{unacknowledged} slots unacknowledged at the deadline"),
-            Undrained::Poisoned => f.write_str("the lane was poisoned before everything was acknowledged"),
-        }
-    }
-}
-
-impl std::error::Error for Undrained {}

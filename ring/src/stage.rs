@@ -3,7 +3,7 @@
 use crate::hand::{Batch, Blocked, Hand};
 use crate::site::Site;
 use crate::sync::taken;
-use crate::wait::{LONGEST_SLEEP, WaitStrategy, Waker};
+use crate::wait::{WaitStrategy, Waker};
 
 /// Works on slots after exactly one predecessor. The last stage's release gives slots home to the producer.
 pub struct Stage<T, W: WaitStrategy> {
@@ -54,7 +54,7 @@ impl<T, W: WaitStrategy> Stage<T, W> {
     #[inline]
     pub fn wait(&mut self, mut ready: impl FnMut(&Self) -> bool) {
         if self.hand.idle() {
-            self.hand.sleep_unless(LONGEST_SLEEP, || ready(self));
+            self.hand.sleep_unless(|| ready(self));
         }
     }
 

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 /// The longest sleep. No wake-up is lost within the lane; this bounds the harm of an event outside of it whose source
 /// forgot its [`Waker`], at a cost of ten wake-ups a second.
-pub(crate) const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
 /// What a party does while there is nothing to do.
 pub trait WaitStrategy: 'static {
@@ -162,13 +162,13 @@ impl Bell {
         }
     }
 
-    /// Sleeps for at most `limit`, unless `ready` holds once the sleep is announced.
+    /// Sleeps, unless `ready` holds once the sleep is announced.
     #[cold]
-    pub(crate) fn sleep_unless(&self, parker: &Parker, limit: Duration, ready: impl FnOnce() -> bool) {
+    pub(crate) fn sleep_unless(&self, parker: &Parker, ready: impl FnOnce() -> bool) {
         self.asleep.store(true, Ordering::Relaxed);
         fence(Site::AnnounceFence);
         if !(taken(Site::Recheck) && ready()) {
-            parker.park_timeout(limit);
+            parker.park_timeout(LONGEST_SLEEP);
         }
         self.asleep.store(false, Ordering::Relaxed);
     }
