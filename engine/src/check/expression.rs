@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::Checker;
+use super::aliases::Aliases;
 use super::program::{Expr, ExprKind, Function, Projection};
 use super::support;
 use crate::diagnostic::{Code, Diagnostic, similar};
@@ -70,7 +71,12 @@ impl Fields {
         }
     }
 
-    fn certainly(&self, name: &str) -> bool {
+    /// Whether an event may have the field without anyone having to be warned.
+    pub(super) fn possibly(&self, name: &str) -> bool {
+        self.shape().is_none_or(|shape| shape.known.contains(name))
+    }
+
+    pub(super) fn certainly(&self, name: &str) -> bool {
         self.shape().is_some_and(|shape| shape.known.contains(name))
     }
 }
@@ -82,8 +88,10 @@ pub(super) struct Scope<'s> {
     pub(super) alias: Option<&'s str>,
     /// Names before a dot that mean the event as well: of its type, of the stream that it comes from.
     pub(super) qualifiers: Vec<&'s str>,
+    /// The other events that a sequence captures.
+    pub(super) aliases: Option<Aliases<'s>>,
     /// How many of the program's variables are visible.
-    variables: usize,
+    pub(super) variables: usize,
     parameters: Vec<Parameter>,
 }
 
@@ -95,7 +103,20 @@ struct Parameter {
 
 impl<'s> Scope<'s> {
     pub(super) fn new(fields: Fields, variables: usize) -> Self {
-        Scope { fields, alias: None, qualifiers: Vec::new(), variables, parameters: Vec::new() }
+        Scope { fields, alias: None, qualifiers: Vec::new(), aliases: None, variables, parameters: Vec::new() }
+    }
+
+    /// After `.select` and `.emit` an event has the new fields only.
+    pub(super) fn projected(&mut self, fields: Fields) {
+        self.fields = fields;
+        if let Some(aliases) = &mut self.aliases {
+            aliases.closed = true;
+        }
+    }
+
+    /// Whether a parameter of an enclosing lambda has that name.
+    pub(super) fn has_parameter(&self, name: &str) -> bool {
+        self.parameter(name).is_some()
     }
 
     fn parameter(&self, name: &str) -> Option<&Parameter> {
@@ -115,6 +136,9 @@ impl Checker<'_> {
     /// Resolves an expression. What is wrong with it is reported, and null stands in its place.
     pub(super) fn resolve(&mut self, expr: &ast::Expr, scope: &mut Scope<'_>) -> Expr {
         use ast::ExprKind as Tree;
+        if let Some(kind) = self.captured(expr, scope) {
+            return Expr { kind, span: expr.span };
+        }
         let kind = match &expr.kind {
             Tree::Null => ExprKind::Null,
             Tree::Bool(value) => ExprKind::Bool(*value),
@@ -129,7 +153,7 @@ impl Checker<'_> {
             ),
             Tree::Name(name) => self.resolve_name(name, expr.span, scope),
             Tree::Member { of, field, .. } => match &of.kind {
-                Tree::Name(name) if scope.is_event(name) => self.field(&field.text, field.span, scope),
+                Tree::Name(name) if scope.is_event(name) => self.field(&field.text, field.span, &scope.fields),
                 _ => ExprKind::Member { of: self.boxed(of, scope), field: field.text.clone() },
             },
             Tree::Index { of, index } => ExprKind::Index { of: self.boxed(of, scope), index: self.boxed(index, scope) },
@@ -171,7 +195,7 @@ impl Checker<'_> {
         Expr { kind, span: expr.span }
     }
 
-    fn boxed(&mut self, expr: &ast::Expr, scope: &mut Scope<'_>) -> Box<Expr> {
+    pub(super) fn boxed(&mut self, expr: &ast::Expr, scope: &mut Scope<'_>) -> Box<Expr> {
         Box::new(self.resolve(expr, scope))
     }
 
@@ -208,14 +232,20 @@ impl Checker<'_> {
                 }
                 ExprKind::Null
             }
-            _ => self.field(name, span, scope),
+            _ => self.field(name, span, &scope.fields),
         }
     }
 
     /// A field of the event under test, which may not have it.
-    fn field(&mut self, name: &str, span: Span, scope: &Scope<'_>) -> ExprKind {
-        let warning = match &scope.fields {
-            _ if scope.fields.certainly(name) || ALWAYS_THERE.contains(&name) => None,
+    fn field(&mut self, name: &str, span: Span, fields: &Fields) -> ExprKind {
+        self.expect_field(name, span, fields);
+        ExprKind::Field(name.to_owned())
+    }
+
+    /// Warns of a field that an event probably does not have.
+    pub(super) fn expect_field(&mut self, name: &str, span: Span, fields: &Fields) {
+        let warning = match fields {
+            _ if fields.certainly(name) || ALWAYS_THERE.contains(&name) => None,
             Fields::Declared(shape) => {
                 Some((shape, format!("the event `{}` declares no field `{name}`", shape.of), None))
             }
@@ -231,7 +261,6 @@ impl Checker<'_> {
             diagnostic.notes.extend(note);
             self.report(diagnostic);
         }
-        ExprKind::Field(name.to_owned())
     }
 
     fn call(&mut self, callee: &ast::Expr, args: &[Arg], span: Span, scope: &mut Scope<'_>) -> ExprKind {

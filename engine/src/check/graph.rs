@@ -11,7 +11,8 @@ impl<'a> Checker<'a> {
         let reads: Vec<Vec<usize>> = streams
             .iter()
             .map(|declared| {
-                names_read(declared.stream).iter().filter_map(|name| self.names.streams.get(&name.text)).collect()
+                let names = names_read(declared.stream).into_iter().flat_map(|name| self.events_of(name));
+                names.filter_map(|name| self.names.streams.get(&name.text)).collect()
             })
             .collect();
         let mut readers: Vec<Vec<usize>> = vec![Vec::new(); streams.len()];
@@ -34,6 +35,16 @@ impl<'a> Checker<'a> {
         self.report_circles(streams, &waiting, &reads);
         order.extend((0..streams.len()).filter(|stream| waiting[*stream] > 0));
         order
+    }
+
+    /// What is read by the name: the steps of a pattern, or the name itself.
+    fn events_of(&self, name: &'a Name) -> Vec<&'a Name> {
+        match self.names.patterns.get(&name.text) {
+            Some(pattern) if !self.names.streams.contains(&name.text) => {
+                pattern.steps.iter().map(|step| &step.event).collect()
+            }
+            _ => vec![name],
+        }
     }
 
     fn report_long_chains(&mut self, streams: &[Declared<'a>], order: &[usize], reads: &[Vec<usize>]) {

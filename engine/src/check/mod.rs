@@ -6,23 +6,26 @@
 //! 2. `types`: the fields of every event, inherited ones included.
 //! 3. `constants`: variables and connectors, from top to bottom; a variable is visible below its declaration.
 //! 4. `graph`: which stream reads which; circles and long chains.
-//! 5. `source`, `stream`, `target`: what a stream reads, does and publishes, each stream after those that it reads, so
-//!    that its fields are known.
+//! 5. `source`, `sequence`, `stream`, `target`: what a stream reads, does and publishes, each stream after those that it
+//!    reads, so that its fields are known.
 //!
-//! `expression` resolves the expressions of passes 3 and 5; `support` says which parts of the language are refused.
+//! `expression` resolves the expressions of passes 3 and 5, `aliases` what they say of captured events; `support` says which parts of the language are refused.
 //!
 //! What is wrong in one place does not hide what is wrong in another, and is not reported again as its own consequences:
 //! a name whose declaration has a syntax error counts as declared.
 
+mod aliases;
 mod constants;
 mod expression;
 mod graph;
 mod names;
 pub mod program;
+mod sequence;
 mod source;
 mod stream;
 mod support;
 mod target;
+mod trend;
 mod types;
 
 #[cfg(test)]

@@ -8,6 +8,10 @@
 //! 4. A `Program` exists only if its file has no error. Spans remain, for whoever finds a fault later (librdkafka
 //!    refusing a property, a topic that does not exist).
 
+mod sequence;
+
+pub use sequence::*;
+
 use crate::syntax::ast::{BinaryOp, Name, Span, Type, UnaryOp};
 
 /// The longest chain of streams that feed each other.
@@ -177,7 +181,8 @@ pub enum Topic {
 pub struct Stream {
     /// Its name.
     pub name: Name,
-    /// What it reads: one input, or those of a merge. An event that several of them let pass comes once for each.
+    /// What it reads: one input, those of a merge, or those of a sequence's steps, each once. An event that several of
+    /// them let pass comes once for each.
     pub inputs: Vec<Input>,
     /// What it does with an event, in order. What comes out feeds the streams that read it.
     pub operators: Vec<Operator>,
@@ -220,6 +225,8 @@ pub enum Operator {
     Limit(u64),
     /// `.distinct(expr)`: an event whose value was there before does not pass; without one all fields are compared.
     Distinct(Option<Expr>),
+    /// `->`, `sequence`, a pattern: the matches of a sequence. It comes before all other operators.
+    Sequence(Box<Sequence>),
 }
 
 /// A field of a projected event. One whose value is missing is left out.
@@ -274,6 +281,8 @@ pub enum ExprKind {
     Field(String),
     /// The whole event as a map of its fields: the alias or the lambda's parameter alone.
     Event,
+    /// Something of the events that the stream's sequence has captured. Index into [`Sequence::captures`].
+    Captured(usize),
     /// Index into [`Program::variables`].
     Variable(usize),
     /// A parameter of an enclosing lambda. Parameters are numbered from the outermost lambda of the expression inwards,

@@ -19,24 +19,31 @@ impl<'a> Checker<'a> {
             SourceKind::From { event, .. } if !self.names.events.contains(&event.text) => Some(event),
             _ => None,
         };
-        let mut misspelt: Vec<(&Name, &str)> =
-            bound.and_then(|event| Some((event, self.names.events.similar(&event.text)?))).into_iter().collect();
+        if let Some(event) = bound
+            && let Some(similar) = self.names.events.similar(&event.text)
+        {
+            self.misspelt(event, similar);
+        }
         // The names in an algebra may be aliases.
         if !stream.ops.iter().any(|op| matches!(op.kind, OpKind::Pattern { .. })) {
             for name in names_read(stream) {
-                if self.names.is_source(&name.text) {
-                    continue;
-                }
-                // A stream does not mean itself.
-                let similar = self.names.similar_source(&name.text).filter(|similar| *similar != stream.name.text);
-                misspelt.extend(similar.map(|similar| (name, similar)));
+                self.check_read_name(name, Some(&stream.name.text));
             }
         }
-        for (name, similar) in misspelt {
-            let message = format!("nothing named `{}` is declared; it is read as an event type", name.text);
-            let diagnostic = Diagnostic::new(Code::SimilarName, name.span, message).suggest(Some(similar));
-            self.report(diagnostic);
+    }
+
+    /// Warns of a name that is read as an event type and looks like a declared one. A stream does not mean itself.
+    pub(super) fn check_read_name(&mut self, name: &'a Name, own: Option<&str>) {
+        if !self.names.is_source(&name.text)
+            && let Some(similar) = self.names.similar_source(&name.text).filter(|similar| Some(*similar) != own)
+        {
+            self.misspelt(name, similar);
         }
+    }
+
+    fn misspelt(&mut self, name: &Name, similar: &str) {
+        let message = format!("nothing named `{}` is declared; it is read as an event type", name.text);
+        self.report(Diagnostic::new(Code::SimilarName, name.span, message).suggest(Some(similar)));
     }
 
     /// `.from`: the connector, and the parameters of both.
@@ -198,11 +205,7 @@ impl<'a> Checker<'a> {
                 let input = source.map(|source| Input { from: Origin::Source(source), predicate: None });
                 (input.into_iter().collect(), scope)
             }
-            SourceKind::Named { all: true, .. } => {
-                self.not_yet(stream.source.span, "`all`");
-                (Vec::new(), any())
-            }
-            SourceKind::Named { all: false, name, predicate, alias } => {
+            SourceKind::Named { name, predicate, alias, .. } => {
                 let (from, fields) = self.origin(name, of_type, streams);
                 let mut scope = Scope::new(fields, declared.variables);
                 scope.alias = alias.as_ref().map(|alias| alias.text.as_str());
@@ -215,10 +218,8 @@ impl<'a> Checker<'a> {
                 self.not_yet(stream.source.span, "a join");
                 (Vec::new(), any())
             }
-            SourceKind::Sequence(_) => {
-                self.not_yet(stream.source.span, "`sequence`");
-                (Vec::new(), any())
-            }
+            // It is resolved as a sequence.
+            SourceKind::Sequence(_) => (Vec::new(), any()),
             SourceKind::Timer(_) => {
                 self.not_yet(stream.source.span, "`timer`");
                 (Vec::new(), any())
@@ -226,7 +227,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn origin(&self, name: &Name, of_type: impl Fn(&str) -> Fields, streams: &[Fields]) -> (Origin, Fields) {
+    pub(super) fn origin(&self, name: &Name, of_type: impl Fn(&str) -> Fields, streams: &[Fields]) -> (Origin, Fields) {
         match self.names.streams.get(&name.text) {
             Some(stream) => (Origin::Stream(stream), streams[stream].clone()),
             None => (Origin::Event(name.text.clone()), of_type(&name.text)),

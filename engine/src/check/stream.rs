@@ -5,15 +5,16 @@ use std::rc::Rc;
 
 use super::expression::{Fields, Scope, Shape};
 use super::program::{ExprKind, Operator, Output, Projection, Stream, Target};
+use super::sequence::{Known, OF_SEQUENCES, Sequenced};
 use super::support::{OPERATIONS, Support};
 use super::{Checker, Declared};
 use crate::diagnostic::{Code, Diagnostic, similar};
 use crate::syntax::ast::{self, Arg, Name, Op, OpKind};
 
 /// A stream while its operations are gone through.
-struct Building<'s> {
-    scope: Scope<'s>,
-    operators: Vec<Operator>,
+pub(super) struct Building<'s> {
+    pub(super) scope: Scope<'s>,
+    pub(super) operators: Vec<Operator>,
     targets: Vec<Target>,
     /// `.emit`, once it has come.
     emitted: Option<&'s Op>,
@@ -34,19 +35,30 @@ impl<'a> Checker<'a> {
             let declared = streams[*index];
             self.check_source_names(declared.stream);
             self.check_shape(&declared.stream.ops);
-            let (inputs, scope) = self.inputs(declared, sources[*index], &shapes, &fields);
+            let (inputs, scope, sequence, ops) = if self.is_sequence(declared.stream) {
+                let known = Known { shapes: &shapes, streams: &fields };
+                let Sequenced { inputs, scope, sequence, rest } = self.sequence(declared, sources[*index], &known);
+                self.not_yet(declared.stream.name.span, "a sequence");
+                (inputs, scope, sequence, rest)
+            } else {
+                let (inputs, scope) = self.inputs(declared, sources[*index], &shapes, &fields);
+                (inputs, scope, None, declared.stream.ops.iter().collect())
+            };
             let mut building = Building {
                 scope,
-                operators: Vec::new(),
+                operators: sequence.map(|sequence| Operator::Sequence(Box::new(sequence))).into_iter().collect(),
                 targets: Vec::new(),
                 emitted: None,
                 event_type: None,
                 published: None,
             };
-            for op in &declared.stream.ops {
+            for op in ops {
                 self.operation(op, declared, &mut building);
             }
-            let Building { scope, operators, targets, emitted, event_type, published } = building;
+            let Building { scope, mut operators, targets, emitted, event_type, published } = building;
+            if let (Some(Operator::Sequence(sequence)), Some(aliases)) = (operators.first_mut(), scope.aliases) {
+                sequence.captures = aliases.captures;
+            }
             fields[*index] = scope.fields;
             let output = (emitted.is_some() || published.is_some()).then(|| Output {
                 event_type: event_type.unwrap_or(&declared.stream.name).text.clone(),
@@ -55,6 +67,7 @@ impl<'a> Checker<'a> {
             let stream = Stream { name: declared.stream.name.clone(), inputs, operators, output, span: declared.span };
             resolved[*index] = Some((stream, targets));
         }
+        self.check_patterns(&Known { shapes: &shapes, streams: &fields });
         for (mut stream, targets) in resolved.into_iter().flatten() {
             if let Some(output) = &mut stream.output {
                 let first = self.program.targets.len();
@@ -77,11 +90,6 @@ impl<'a> Checker<'a> {
     }
 
     fn operation(&mut self, op: &'a Op, declared: Declared<'a>, building: &mut Building<'a>) {
-        if let OpKind::Follow(_) = &op.kind {
-            self.not_yet(op.span, "a sequence with `->`");
-            building.scope.fields = Fields::Any;
-            return;
-        }
         let name = op.name.text.as_str();
         match OPERATIONS.iter().find(|(known, _)| *known == name).map(|(_, support)| *support) {
             None => {
@@ -112,8 +120,12 @@ impl<'a> Checker<'a> {
                     .help(format!("move `.{name}` before `.to`"));
             self.report(diagnostic);
         }
+        if OF_SEQUENCES.contains(&name) {
+            return self.without_sequence(op);
+        }
         let scope = &mut building.scope;
         match (name, &op.kind) {
+            ("trend_aggregate", OpKind::Plain(args)) => self.trend_aggregate(op, args, building),
             ("where" | "having", OpKind::Plain(args)) => {
                 if let Some(arg) = self.one(op, args) {
                     building.operators.push(Operator::Where(self.resolve(arg, scope)));
@@ -131,7 +143,7 @@ impl<'a> Checker<'a> {
                     self.report(diagnostic);
                 }
                 let fields = self.projections(args, scope, true);
-                scope.fields = Fields::made(&declared.stream.name.text, &fields);
+                scope.projected(Fields::made(&declared.stream.name.text, &fields));
                 building.operators.push(Operator::Select(fields));
             }
             ("emit", OpKind::Emit { output, args }) => {
@@ -144,7 +156,7 @@ impl<'a> Checker<'a> {
                 building.event_type = output.as_ref();
                 if !args.is_empty() {
                     let fields = self.projections(args, scope, false);
-                    scope.fields = Fields::made(&declared.stream.name.text, &fields);
+                    scope.projected(Fields::made(&declared.stream.name.text, &fields));
                     building.operators.push(Operator::Emit(fields));
                 }
             }
@@ -172,7 +184,7 @@ impl<'a> Checker<'a> {
     }
 
     /// The only argument of an operation that takes one.
-    fn one(&mut self, op: &Op, args: &'a [Arg]) -> Option<&'a ast::Expr> {
+    pub(super) fn one(&mut self, op: &Op, args: &'a [Arg]) -> Option<&'a ast::Expr> {
         let name = &op.name.text;
         match args {
             [Arg { name: None, value }] => Some(value),

@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::syntax::ast::{self, ExprKind, Op, OpKind, Span, Statement, StatementKind, Step};
+use crate::syntax::ast::{self, ExprKind, Op, OpKind, Span, Statement, StatementKind};
 
 /// How kolo stands to an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,14 +28,14 @@ pub(super) const OPERATIONS: &[(&str, Support)] = &[
     ("window", Support::NotYet),
     ("aggregate", Support::NotYet),
     ("partition_by", Support::NotYet),
-    ("within", Support::NotYet),
-    ("not", Support::NotYet),
-    ("strict", Support::NotYet),
-    ("stnm", Support::NotYet),
-    ("stam", Support::NotYet),
-    ("each", Support::NotYet),
-    ("longest", Support::NotYet),
-    ("subsets", Support::NotYet),
+    ("within", Support::Yes),
+    ("not", Support::Yes),
+    ("strict", Support::Yes),
+    ("stnm", Support::Yes),
+    ("stam", Support::Yes),
+    ("each", Support::Yes),
+    ("longest", Support::Yes),
+    ("subsets", Support::Yes),
     ("on", Support::NotYet),
     ("watermark", Support::NotYet),
     ("allowed_lateness", Support::NotYet),
@@ -47,7 +47,7 @@ pub(super) const OPERATIONS: &[(&str, Support)] = &[
     ("alert", Support::NotYet),
     ("tap", Support::NotYet),
     ("context", Support::NotYet),
-    ("trend_aggregate", Support::NotYet),
+    ("trend_aggregate", Support::Yes),
     ("pattern", Support::NotYet),
     ("forecast", Support::Refused("put the matches out to a topic and forecast from there")),
     ("score", Support::Refused("put the events out to a topic and score them in a service that reads it")),
@@ -96,10 +96,6 @@ impl<'a> Checker<'a> {
         match &statement.kind {
             StatementKind::Context(context) => self.not_yet(context.name.span, "`context`"),
             StatementKind::Function(function) => self.not_yet(function.name.span, "`fn`"),
-            StatementKind::Pattern(pattern) => {
-                self.check_absence(&pattern.steps.iter().collect::<Vec<_>>());
-                self.not_yet(pattern.name.span, "`pattern`");
-            }
             StatementKind::Import(import) if import.foreign => {
                 let message = "kolo runs no foreign functions, and will not";
                 let diagnostic =
@@ -116,22 +112,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// An absence is known to have happened only when nothing can follow it.
-    fn check_absence(&mut self, steps: &[&ast::Step]) {
-        let Some((_, before_last)) = steps.split_last() else { return };
-        for step in before_last.iter().filter(|step| step.not) {
-            let diagnostic = Diagnostic::new(Code::NeverMatches, step.span, "this pattern can never match")
-                .label("an absence can stand in last place only")
-                .help(format!("to forbid it between two steps, write `.not({})`", step.event.text));
-            self.report(diagnostic);
-        }
-    }
-
     /// What is wrong with a stream's operations whether they are supported or not.
     pub(super) fn check_shape(&mut self, ops: &'a [Op]) {
-        let steps: Vec<&Step> =
-            ops.iter().filter_map(|op| if let OpKind::Follow(step) = &op.kind { Some(step) } else { None }).collect();
-        self.check_absence(&steps);
         for name in ["window", "aggregate", "trend_aggregate"] {
             let mut found = ops.iter().filter(|op| op.name.text == name);
             if let (Some(first), Some(second)) = (found.next(), found.next()) {

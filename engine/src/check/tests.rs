@@ -118,6 +118,7 @@ fn show(e: &Expr) -> String {
         }
         ExprKind::Field(name) => format!(".{name}"),
         ExprKind::Event => "event".into(),
+        ExprKind::Captured(index) => format!("c{index}"),
         ExprKind::Variable(index) => format!("v{index}"),
         ExprKind::Parameter(index) => format!("p{index}"),
         ExprKind::Member { of, field } => format!("{}.{field}", show(of)),
@@ -145,6 +146,7 @@ fn operators(stream: &Stream) -> Vec<String> {
         Operator::Emit(projections) => format!("emit {}", fields(projections)),
         Operator::Limit(limit) => format!("limit {limit}"),
         Operator::Distinct(value) => format!("distinct {}", value.as_ref().map_or("all".into(), show)),
+        Operator::Sequence(sequence) => format!("sequence of {}", sequence.steps.len()),
     };
     stream.operators.iter().map(one).collect()
 }

@@ -72,6 +72,8 @@ impl<'p> Compiler<'p> {
             }
             ExprKind::Field(name) => self.field(name, schema),
             ExprKind::Event => self.event(schema),
+            // Only behind a sequence, which the checker refuses.
+            ExprKind::Captured(_) => Expr::Constant(Owned::Missing),
             ExprKind::Variable(index) => Expr::Constant(self.variables[*index].clone()),
             ExprKind::Parameter(index) => Expr::Parameter(*index),
             ExprKind::Member { of, field } => Expr::Member(self.boxed(of, schema), field.as_str().into()),

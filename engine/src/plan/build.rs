@@ -117,6 +117,8 @@ impl Builder<'_> {
                     }
                     Operator::Project(project)
                 }
+                // The checker refuses it.
+                Checked::Sequence(_) => continue,
                 Checked::Limit(most) => {
                     let state = *self.state_of.entry((index, place)).or_insert(self.states.limits);
                     self.states.limits = self.states.limits.max(state + 1);
