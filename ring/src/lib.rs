@@ -96,7 +96,9 @@
 
 mod acknowledger;
 mod cursor;
+mod disruptor;
 mod hand;
+mod interface;
 mod lane;
 mod monitor;
 mod producer;
@@ -111,8 +113,10 @@ mod wait;
 #[doc = include_str!("../../docs/ring.md")]
 struct Protocol;
 
+pub use crate::disruptor::{Disruptor, DisruptorBatch, DisruptorProducer, DisruptorStage};
 pub use acknowledger::Acknowledger;
 pub use hand::{Batch, Blocked};
+pub use interface::{LaneBatch, LaneParty, LaneProducer, Native, Ring};
 pub use lane::{Config, lane};
 pub use monitor::{Monitor, Positions};
 pub use producer::Producer;
