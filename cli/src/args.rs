@@ -17,7 +17,7 @@ use kolo_source::kafka::Reset;
 use rdkafka::util::get_rdkafka_version;
 
 use crate::live;
-use crate::pipeline::IN_FLIGHT;
+use crate::pipeline::{IN_FLIGHT, RingKind};
 
 /// Slots that a ring may have at most: half a gigabyte of them.
 const MAX_SLOTS: u64 = 1 << 20;
@@ -257,6 +257,12 @@ pub(crate) struct RingArgs {
     /// What a thread does while there is nothing to do
     #[arg(long, value_enum, value_name = "STRATEGY", default_value_t = WaitArg::Auto)]
     pub(crate) wait: WaitArg,
+
+    /// Who hands the slots from thread to thread
+    ///
+    /// Both do the same; the second is there to check the first against, and to measure it beside.
+    #[arg(long, value_enum, value_name = "IMPLEMENTATION", default_value_t = RingKind::Native)]
+    pub(crate) ring: RingKind,
 
     /// Slots of the ring, rounded up to a power of two
     ///

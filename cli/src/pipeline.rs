@@ -8,18 +8,22 @@
 //! `run`, `simulate` and `demo` all come through here. Whoever fails poisons the lane by dropping its handle, so the
 //! other two stop by themselves; [`Running::join`] tells the error that came first.
 
+use std::fmt;
 use std::io::BufRead;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use clap::ValueEnum;
 use hdrhistogram::Histogram;
 use kolo_engine::clock::Clock;
 use kolo_engine::plan::Plan;
 use kolo_engine::slot::Slot;
 use kolo_engine::{Counters as EngineCounters, Engine, Poisoned};
-use kolo_ring::{BusySpin, Config, Monitor, Park, Wait, WaitStrategy, Waker, Yield, lane};
+use kolo_ring::{
+    BusySpin, Config, Disruptor, LaneParty, Monitor, Native, Park, Ring, Wait, WaitStrategy, Waker, Yield,
+};
 use kolo_sink::{Counters as SinkCounters, Outlets, Sink};
 use kolo_source::control::Control;
 use kolo_source::kafka::{Consumer, Counters as SourceCounters, Options, Poller};
@@ -34,6 +38,24 @@ use crate::report::{self, Latency, Occupancy, Report};
 /// the lane back below 1 M records/s.
 pub(crate) const IN_FLIGHT: u64 = 131_072;
 
+/// The implementations of a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RingKind {
+    /// kolo's own
+    Native,
+    /// That of the crate `disruptor`, to compare with
+    Disruptor,
+}
+
+impl fmt::Display for RingKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            RingKind::Native => "native",
+            RingKind::Disruptor => "disruptor",
+        })
+    }
+}
+
 /// The size and habits of the lane.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -41,6 +63,8 @@ pub(crate) struct Settings {
     pub(crate) slots: usize,
     /// Records that may await acknowledgement.
     pub(crate) in_flight: u64,
+    /// Who sequences the slots.
+    pub(crate) ring: RingKind,
     /// What a thread does that has nothing to do.
     pub(crate) wait: Wait,
     /// The core for each of source, engine and sink; empty: wherever the system puts them.
@@ -195,6 +219,7 @@ impl Finished {
         Report {
             command,
             program: program.to_owned(),
+            ring: settings.ring.to_string(),
             wait: settings.wait.to_string(),
             ring_slots: settings.slots as u64,
             ring_occupancy_slots: occupancy,
@@ -222,14 +247,27 @@ pub(crate) fn start(
     settings: &Settings,
     listening: impl FnOnce() + Send + 'static,
 ) -> Running {
-    match settings.wait {
-        Wait::BusySpin => start_as::<BusySpin>(plan, feed, outlets, settings, listening),
-        Wait::Yield => start_as::<Yield>(plan, feed, outlets, settings, listening),
-        Wait::Park => start_as::<Park>(plan, feed, outlets, settings, listening),
+    match settings.ring {
+        RingKind::Native => start_on::<Native>(plan, feed, outlets, settings, listening),
+        RingKind::Disruptor => start_on::<Disruptor>(plan, feed, outlets, settings, listening),
     }
 }
 
-fn start_as<W: WaitStrategy>(
+fn start_on<R: Ring>(
+    plan: Plan,
+    feed: Feed,
+    outlets: impl FnOnce(Stopper) -> Outlets<Watch>,
+    settings: &Settings,
+    listening: impl FnOnce() + Send + 'static,
+) -> Running {
+    match settings.wait {
+        Wait::BusySpin => start_as::<R, BusySpin>(plan, feed, outlets, settings, listening),
+        Wait::Yield => start_as::<R, Yield>(plan, feed, outlets, settings, listening),
+        Wait::Park => start_as::<R, Park>(plan, feed, outlets, settings, listening),
+    }
+}
+
+fn start_as<R: Ring, W: WaitStrategy>(
     plan: Plan,
     feed: Feed,
     outlets: impl FnOnce(Stopper) -> Outlets<Watch>,
@@ -238,7 +276,7 @@ fn start_as<W: WaitStrategy>(
 ) -> Running {
     let clock = Clock::start();
     let config = Config { slots: settings.slots, in_flight: settings.in_flight };
-    let (producer, [evaluate, send], acknowledger, monitor) = lane::<Slot, W, 2>(config, Slot::default);
+    let (producer, [evaluate, send], acknowledger, monitor) = R::lane::<Slot, W, 2>(config, Slot::default);
     let control = Arc::new(Control::default());
     let stopper = Stopper { control: Arc::clone(&control), source: producer.waker() };
     let outlets = outlets(stopper.clone());

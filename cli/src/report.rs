@@ -26,6 +26,8 @@ pub(crate) struct Report {
     pub(crate) command: &'static str,
     /// The program's file, or what stands for it.
     pub(crate) program: String,
+    /// The name of the lane's implementation.
+    pub(crate) ring: String,
     /// The wait strategy's name.
     pub(crate) wait: String,
     /// Slots of the ring.
@@ -178,7 +180,8 @@ impl Report {
     fn write_text(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "kolo {}  {}", self.command, self.program)?;
         let (slots, in_flight) = (grouped(self.ring_slots), grouped(self.in_flight_limit));
-        writeln!(out, "  wait {}, ring of {slots} slots, at most {in_flight} records in flight\n", self.wait)?;
+        let Report { ring, wait, .. } = self;
+        writeln!(out, "  wait {wait}, {ring} ring of {slots} slots, at most {in_flight} records in flight\n")?;
 
         let flow = |count, bytes: Option<u64>| {
             let rate = format!("{}/s", grouped(self.per_second(count) as u64));
@@ -354,6 +357,7 @@ mod tests {
         Report {
             command: "demo",
             program: "scenarios/01_filter/pipeline.vpl".to_owned(),
+            ring: "native".to_owned(),
             wait: "park".to_owned(),
             ring_slots: 4_096,
             ring_occupancy_slots: Some(Occupancy { mean: 512.4, max: 4_096 }),
@@ -378,7 +382,7 @@ mod tests {
     fn the_text_reads_well() {
         let expected = "\
 kolo demo  scenarios/01_filter/pipeline.vpl
-  wait park, ring of 4,096 slots, at most 65,536 records in flight
+  wait park, native ring of 4,096 slots, at most 65,536 records in flight
 
   records in          1,000,000     2,000,000/s       103 MiB
   outputs               890,000     1,780,000/s      99.2 MiB
@@ -447,7 +451,7 @@ outputs: 890,000 of 890,000 expected, every value as computed independently: OK
     fn the_json_has_stable_names_with_units() {
         let json: serde_json::Value = serde_json::from_str(&report().render(ReportForm::Json)).expect("valid JSON");
         let names: Vec<_> = json.as_object().expect("an object").keys().map(String::as_str).collect();
-        let expected = "command program wait ring_slots ring_occupancy_slots in_flight_limit elapsed_s records_in \
+        let expected = "command program ring wait ring_slots ring_occupancy_slots in_flight_limit elapsed_s records_in \
                         bytes_in outputs bytes_out counters latency_us latency_span peak_memory_bytes verdicts \
                         records_in_per_s \
                         outputs_per_s";

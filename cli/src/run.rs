@@ -32,6 +32,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
     let settings = Settings {
         slots: args.ring.slots(),
         in_flight: args.in_flight,
+        ring: args.ring.ring,
         wait: args.ring.wait.strategy(1),
         cores: cores(&args.pin),
     };

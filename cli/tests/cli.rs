@@ -56,7 +56,7 @@ fn help_names_every_command_and_run_every_flag_with_its_default() {
     }
     let (code, help, _) = run(&["help", "run"]);
     assert_eq!(code, 0);
-    let flags = "--file --code --quiet --until --from --dry-run -X --brokers --wait --ring-size --in-flight --pin --report \
+    let flags = "--file --code --quiet --until --from --dry-run -X --brokers --wait --ring --ring-size --in-flight --pin --report \
                  --report-file --verbose";
     for flag in flags.split_whitespace() {
         assert!(help.contains(flag), "{flag} in {help}");

@@ -115,6 +115,42 @@ fn the_scenarios_give_what_the_formula_says_for_every_ring_and_wait() {
     }
 }
 
+/// Bad records, long ones, blank lines, outputs of several streams: whatever comes in, both lanes put out the same bytes.
+#[test]
+fn both_rings_give_the_same_bytes() {
+    let program = "stream V = Tick.select(symbol: symbol, notional: price * volume)\n\
+                   stream A = V.where(notional > 60000).emit(symbol: symbol, notional: notional, fee: notional * 0.25)\n\
+                   stream B = Tick.where(volume % 7 == 3).emit()\n\
+                   stream C = Tick.select(symbol: symbol).distinct(symbol).emit(first: symbol)\n";
+    let mut events = Vec::new();
+    for i in 0..20_000 {
+        Scenario::Filter.record(i, &mut events);
+        events.push(b'\n');
+        match i % 1_000 {
+            10 => events.extend(b"no JSON at all\n"),
+            20 => events.extend(b"{\"event_type\":\"Other\",\"ts\":1}\n \n"),
+            30 => {
+                // Longer than a slot: it lies beside.
+                let note = "x".repeat(i as usize);
+                events.extend(format!(r#"{{"event_type":"Tick","ts":{i},"volume":3,"note":"{note}"}}"#).into_bytes());
+                events.push(b'\n');
+            }
+            _ => {}
+        }
+    }
+    for (wait, ring_size) in [("busy-spin", "64"), ("yield", "1024"), ("park", "2"), ("park", "4096")] {
+        let [native, disruptor] = ["native", "disruptor"].map(|ring| {
+            let arguments = ["--ring", ring, "--wait", wait, "--ring-size", ring_size, "--report", "json"];
+            let finished = simulate(program, &events, &arguments).ok();
+            let report = finished.report();
+            assert_eq!(report["ring"], ring);
+            (finished.stdout, report["records_in"].clone(), report["outputs"].clone(), report["counters"].clone())
+        });
+        assert!(native == disruptor, "--wait {wait}, --ring-size {ring_size}: the two rings differ");
+        assert!(native.0.lines().count() > 10_000 && native.1.as_u64() > Some(20_000));
+    }
+}
+
 fn lines(scenario: Scenario, count: u64) -> Vec<u8> {
     let mut lines = Vec::new();
     for i in 0..count {

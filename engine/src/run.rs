@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use kolo_ring::{Blocked, Stage, WaitStrategy};
+use kolo_ring::{Blocked, LaneBatch, LaneParty};
 
 use crate::engine::Engine;
 use crate::slot::Slot;
@@ -29,14 +29,15 @@ impl std::error::Error for Poisoned {}
 ///
 /// # Errors
 /// If the lane is poisoned.
-pub fn run<W: WaitStrategy>(engine: &mut Engine, mut stage: Stage<Slot, W>) -> Result<(), Poisoned> {
+pub fn run(engine: &mut Engine, mut stage: impl LaneParty<Slot = Slot>) -> Result<(), Poisoned> {
     loop {
-        match stage.try_claim(BATCH_SLOTS) {
-            Ok(mut batch) => {
-                engine.process(&mut batch);
-                let all = batch.len();
-                batch.release(all);
-            }
+        let worked = stage.try_claim(BATCH_SLOTS).map(|mut batch| {
+            engine.process(&mut batch);
+            let all = batch.len();
+            batch.release(all);
+        });
+        match worked {
+            Ok(()) => {}
             Err(Blocked::NotYet) => stage.wait(|stage| stage.ready()),
             Err(Blocked::Closed) => return Ok(()),
             Err(Blocked::Poisoned) => return Err(Poisoned),

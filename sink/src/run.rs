@@ -10,7 +10,7 @@ use crossbeam_utils::CachePadded;
 use hdrhistogram::Histogram;
 use kolo_engine::clock::Clock;
 use kolo_engine::slot::{Assignment, Cause, Key, PartitionIndex, Slot};
-use kolo_ring::{Acknowledger, Blocked, Monitor, Stage, WaitStrategy};
+use kolo_ring::{Acknowledger, Blocked, LaneBatch, LaneParty, Monitor, WaitStrategy};
 use rdkafka::client::ClientContext;
 
 use crate::kafka::{ConnectError, Producer, Refusal, SendError, TopicIndex};
@@ -100,9 +100,9 @@ impl std::error::Error for Error {}
 type StoreOffsets = Box<dyn FnMut(&[(PartitionIndex, i64)]) + Send>;
 
 /// The last party of a lane.
-pub struct Sink<W: WaitStrategy, C: ClientContext> {
-    stage: Stage<Slot, W>,
-    acknowledger: Acknowledger<W>,
+pub struct Sink<S: LaneParty<Slot = Slot>, C: ClientContext> {
+    stage: S,
+    acknowledger: Acknowledger<S::Wait>,
     outlets: Outlets<C>,
     ledger: Ledger,
     store: StoreOffsets,
@@ -128,19 +128,19 @@ pub struct Outlets<C: ClientContext> {
     pub reader_gone: Box<dyn FnMut() + Send>,
 }
 
-impl<W: WaitStrategy, C: ClientContext + 'static> Sink<W, C> {
+impl<S: LaneParty<Slot = Slot>, C: ClientContext + 'static> Sink<S, C> {
     /// A sink over the last stage. `store` is told, for each partition, the next offset to read once everything before
     /// it is delivered; `in_flight` is the lane's second gate.
     pub fn new(
-        stage: Stage<Slot, W>,
-        acknowledger: Acknowledger<W>,
+        stage: S,
+        acknowledger: Acknowledger<S::Wait>,
         monitor: Monitor,
         mut outlets: Outlets<C>,
         in_flight: u64,
         store: impl FnMut(&[(PartitionIndex, i64)]) + Send + 'static,
         clock: Clock,
     ) -> Self {
-        if W::SIGNALS {
+        if S::Wait::SIGNALS {
             for producer in &mut outlets.producers {
                 let waker = stage.waker();
                 producer.on_reports(move || waker.wake());

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use kolo_engine::clock::Clock;
 use kolo_engine::slot::{Assignment, Cause, Slot};
-use kolo_ring::{Blocked, Producer, WaitStrategy};
+use kolo_ring::{Blocked, LaneBatch, LaneProducer};
 
 use crate::control::Control;
 use crate::spill::{self, SpillBudget};
@@ -42,8 +42,8 @@ impl std::fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// The source's side of a lane that reads a file.
-pub struct Replay<R, W: WaitStrategy> {
-    lane: Producer<Slot, W>,
+pub struct Replay<R, P> {
+    lane: P,
     input: R,
     name: String,
     line: u64,
@@ -52,9 +52,9 @@ pub struct Replay<R, W: WaitStrategy> {
     records: Arc<AtomicU64>,
 }
 
-impl<R: BufRead, W: WaitStrategy> Replay<R, W> {
+impl<R: BufRead, P: LaneProducer<Slot = Slot>> Replay<R, P> {
     /// A replay of `input`, called `name` in messages.
-    pub fn new(lane: Producer<Slot, W>, input: R, name: &str, clock: Clock) -> Self {
+    pub fn new(lane: P, input: R, name: &str, clock: Clock) -> Self {
         Replay {
             lane,
             input,
@@ -160,7 +160,7 @@ impl<R: BufRead, W: WaitStrategy> Replay<R, W> {
     /// Publishes one slot, waiting for room.
     fn publish(&mut self, fill: impl FnOnce(&mut Slot)) -> Result<(), Error> {
         loop {
-            match self.lane.try_claim(1) {
+            let blocked = match self.lane.try_claim(1) {
                 Ok(mut batch) => {
                     let slot = &mut batch[0];
                     slot.partition = 0;
@@ -171,8 +171,11 @@ impl<R: BufRead, W: WaitStrategy> Replay<R, W> {
                     batch.publish(1);
                     return Ok(());
                 }
-                Err(Blocked::NotYet) => self.lane.wait(|lane| lane.ready()),
-                Err(Blocked::Poisoned | Blocked::Closed) => return Err(Error::LanePoisoned),
+                Err(blocked) => blocked,
+            };
+            match blocked {
+                Blocked::NotYet => self.lane.wait(|lane| lane.ready()),
+                Blocked::Poisoned | Blocked::Closed => return Err(Error::LanePoisoned),
             }
         }
     }

@@ -85,6 +85,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Outcome, Failure> {
     let settings = Settings {
         slots: args.ring.slots(),
         in_flight: pipeline::IN_FLIGHT,
+        ring: args.ring.ring,
         wait: args.ring.wait.strategy(1),
         cores: Vec::new(),
     };

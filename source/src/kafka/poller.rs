@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::CachePadded;
 use kolo_engine::clock::Clock;
 use kolo_engine::slot::{Assignment, Cause, PartitionIndex, Slot};
-use kolo_ring::{Blocked, Producer, WaitStrategy};
+use kolo_ring::{Blocked, LaneBatch, LaneProducer, WaitStrategy};
 use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{CommitMode, Consumer as _};
@@ -85,8 +85,8 @@ struct Route {
 }
 
 /// The source's side of a lane that reads Kafka.
-pub struct Poller<W: WaitStrategy, C: ClientContext + 'static> {
-    lane: Producer<Slot, W>,
+pub struct Poller<P, C: ClientContext + 'static> {
+    lane: P,
     consumers: Vec<Consumer<C>>,
     partitions: Arc<Partitions>,
     held: Vec<Held>,
@@ -98,10 +98,10 @@ pub struct Poller<W: WaitStrategy, C: ClientContext + 'static> {
     next_lag: Instant,
 }
 
-impl<W: WaitStrategy, C: ClientContext + 'static> Poller<W, C> {
+impl<P: LaneProducer<Slot = Slot>, C: ClientContext + 'static> Poller<P, C> {
     /// A poller over connected consumers.
-    pub fn new(lane: Producer<Slot, W>, mut consumers: Vec<Consumer<C>>, options: Options, clock: Clock) -> Self {
-        if W::SIGNALS {
+    pub fn new(lane: P, mut consumers: Vec<Consumer<C>>, options: Options, clock: Clock) -> Self {
+        if P::Wait::SIGNALS {
             for consumer in &mut consumers {
                 let (data, control) = (lane.waker(), lane.waker());
                 consumer.data.on_non_empty(move || data.wake());
@@ -310,7 +310,7 @@ impl<W: WaitStrategy, C: ClientContext + 'static> Poller<W, C> {
     /// Publishes one slot that is not a record, waiting for room.
     fn publish(&mut self, fill: impl FnOnce(&mut Slot)) -> Result<(), Error> {
         loop {
-            match self.lane.try_claim(1) {
+            let blocked = match self.lane.try_claim(1) {
                 Ok(mut batch) => {
                     let slot = &mut batch[0];
                     slot.offset = -1;
@@ -320,13 +320,16 @@ impl<W: WaitStrategy, C: ClientContext + 'static> Poller<W, C> {
                     batch.publish(1);
                     return Ok(());
                 }
-                Err(Blocked::NotYet) => {
+                Err(blocked) => blocked,
+            };
+            match blocked {
+                Blocked::NotYet => {
                     for consumer in &mut self.consumers {
                         consumer.serve()?;
                     }
                     self.lane.wait(|lane| lane.ready());
                 }
-                Err(Blocked::Poisoned | Blocked::Closed) => return Err(Error::LanePoisoned),
+                Blocked::Poisoned | Blocked::Closed => return Err(Error::LanePoisoned),
             }
         }
     }
