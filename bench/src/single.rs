@@ -85,11 +85,13 @@ pub(crate) fn distant(options: &DistantOptions) -> Result<()> {
     Ok(())
 }
 
+/// Loads the records in batches as large as they get: of each partition the mock cluster answers a fetch with one batch,
+/// so small ones would make the fetches, and not the acknowledgements, the limit.
 fn load(brokers: &str, topic: &str, scenario: Scenario, events: u64) -> Result<()> {
     let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("compression.type", "lz4")
-        .set("linger.ms", "50")
+        .set("linger.ms", "1000")
         .set("queue.buffering.max.messages", "2000000")
         .create()?;
     let mut value = Vec::new();
