@@ -88,28 +88,6 @@ impl Column {
         &record[self.place()]
     }
 
-    /// Appends the bytes as they came in.
-    #[inline(always)]
-    pub(crate) fn write_raw(&self, record: &str, out: &mut Vec<u8>) {
-        /// Values up to this length are copied as so many bytes: a few moves, where a copy of varying size is a call.
-        const SHORT: usize = 16;
-        let (start, len) = (self.start as usize, self.end.wrapping_sub(self.start) as usize);
-        match record.as_bytes().get(start..start + SHORT) {
-            Some(chunk) if len <= SHORT => {
-                let begun = out.len();
-                out.extend_from_slice(chunk);
-                out.truncate(begun + len);
-            }
-            _ => self.write_long(record, out),
-        }
-    }
-
-    /// [`write_raw`](Self::write_raw) of what is long or stands at the record's end.
-    #[inline(never)]
-    fn write_long(&self, record: &str, out: &mut Vec<u8>) {
-        out.extend_from_slice(&record.as_bytes()[self.place()]);
-    }
-
     /// The value; `arena` takes what does not stand in the record as such.
     #[inline(always)]
     pub(crate) fn value<'a>(&self, record: &'a str, arena: &'a Bump) -> Value<'a> {

@@ -8,12 +8,15 @@ use crate::decode::Column;
 use crate::expr::compile::Schema;
 use crate::expr::{Context, Expr};
 use crate::json::Kind;
-use crate::number;
+use crate::number::{self, NUMBER_BYTES};
+use crate::pen::Pen;
 use crate::time;
 use crate::value::Value;
 
-/// Room that a line's buffer gets at first, so that it seldom grows.
+/// Room that a line's buffer gets beyond what is reckoned with, so that longer pieces seldom make it grow.
 const LINE_BYTES: usize = 256;
+/// Columns of up to so many bytes are copied as so many bytes.
+const SHORT: usize = 16;
 
 /// How events of one stream, on one path to it, are written.
 #[derive(Debug)]
@@ -23,6 +26,9 @@ pub(crate) struct Encoder {
     event_type: Option<Field>,
     timestamp: Timestamp,
     body: Body,
+    /// The most bytes that a line has, apart from those pieces that make room for themselves. Every such piece makes so
+    /// much room behind it as well.
+    room: usize,
 }
 
 #[derive(Debug)]
@@ -84,76 +90,103 @@ impl Encoder {
                 Timestamp::BuiltIn
             }
         };
-        Encoder { head: Piece::new(&head), event_type: type_field, timestamp, body }
+        let fields = match &body {
+            Body::Fields(fields) => fields.len(),
+            // Room is made for each anew.
+            Body::Record => 2,
+        };
+        // Beside the body there are two more fields at most, the head, a time with its key, and the closing brace.
+        let room = (fields + 2) * Field::ROOM + Piece::<64>::ROOM + Piece::<32>::ROOM + time::Writer::ROOM + 1;
+        Encoder { head: Piece::new(&head), event_type: type_field, timestamp, body, room }
     }
 
     /// Appends the event at hand as one line, without a line end.
     #[inline]
     pub(crate) fn write<'a>(&'a self, cx: &Context<'a>, times: &mut time::Writer, out: &mut Vec<u8>) {
         let start = out.len();
-        out.reserve(LINE_BYTES);
-        self.head.write(out);
-        if let Some(field) = &self.event_type {
-            field.write(cx, times, out);
-        }
-        match &self.timestamp {
-            Timestamp::BuiltIn => {
-                times.write_with_quote(cx.time(), out);
+        let mut pen = Pen::new(out, self.room + LINE_BYTES);
+        // SAFETY: `room` is what all pieces together take that do not make room for themselves, and those make as much
+        // again behind them.
+        unsafe {
+            self.head.write(&mut pen, self.room);
+            if let Some(field) = &self.event_type {
+                field.write(cx, times, &mut pen, self.room);
             }
-            Timestamp::AfterField => {
-                out.extend_from_slice(TIME_KEY);
-                times.write_with_quote(cx.time(), out);
+            match &self.timestamp {
+                Timestamp::BuiltIn => {
+                    let (text, len) = times.quoted(cx.time());
+                    pen.chunk(text, len);
+                }
+                Timestamp::AfterField => {
+                    pen.put(|at| {
+                        at.copy_from_nonoverlapping(TIME_KEY.as_ptr(), TIME_KEY.len());
+                        at.add(TIME_KEY.len())
+                    });
+                    let (text, len) = times.quoted(cx.time());
+                    pen.chunk(text, len);
+                }
+                Timestamp::Field(field) => field.write(cx, times, &mut pen, self.room),
             }
-            Timestamp::Field(field) => field.write(cx, times, out),
-        }
-        match &self.body {
-            Body::Fields(fields) => fields.iter().for_each(|field| field.write(cx, times, out)),
-            Body::Record => {
-                for (name, field) in cx.data_fields() {
-                    if name != "timestamp" {
-                        out.push(b',');
-                        field.key.write_raw(cx.record, out);
-                        out.push(b':');
-                        write_column(&field.value, cx.record, out);
+            match &self.body {
+                Body::Fields(fields) => fields.iter().for_each(|field| field.write(cx, times, &mut pen, self.room)),
+                Body::Record => {
+                    for (name, field) in cx.data_fields() {
+                        if name != "timestamp" {
+                            pen.make_room(self.room);
+                            pen.chunk(b",", 1);
+                            write_column(&field.key, cx.record, &mut pen, self.room);
+                            pen.chunk(b":", 1);
+                            write_column(&field.value, cx.record, &mut pen, self.room);
+                        }
                     }
                 }
             }
+            pen.chunk(b"}", 1);
         }
+        pen.put_down();
         match out.get_mut(start) {
-            Some(comma) => *comma = b'{',
-            None => out.push(b'{'),
+            Some(comma) if *comma == b',' => *comma = b'{',
+            _ => out.insert(start, b'{'),
         }
-        out.push(b'}');
     }
 }
 
 const TIME_KEY: &[u8] = b",\"timestamp\":\"";
 
 impl Field {
-    /// Appends key and value, or nothing if the value is missing.
+    /// The most bytes that a field takes which does not make room for itself.
+    const ROOM: usize = Piece::<32>::ROOM + NUMBER_BYTES;
+
+    /// Writes key and value, or nothing if the value is missing.
+    ///
+    /// # Safety
+    /// There is [`room`](Self::ROOM) for it.
     #[inline(always)]
-    fn write<'a>(&'a self, cx: &Context<'a>, times: &mut time::Writer, out: &mut Vec<u8>) {
-        match self.value {
+    unsafe fn write<'a>(&'a self, cx: &Context<'a>, times: &mut time::Writer, pen: &mut Pen, room: usize) {
+        let value = match self.value {
             Expr::Column(column) => {
                 let column = &cx.columns[usize::from(column)];
                 if column.kind != Kind::Missing {
-                    self.key.write(out);
-                    write_column(column, cx.record, out);
+                    // SAFETY: as the caller promises.
+                    unsafe {
+                        self.key.write(pen, room);
+                        write_column(column, cx.record, pen, room);
+                    }
                 }
+                return;
             }
-            Expr::Register(register) => self.write_value(cx.registers[usize::from(register)].get(), times, out),
-            _ => self.write_value(self.value.eval(cx), times, out),
-        }
-    }
-
-    #[inline(never)]
-    fn write_value(&self, value: Value, times: &mut time::Writer, out: &mut Vec<u8>) {
+            Expr::Register(register) => cx.registers[usize::from(register)].get(),
+            _ => self.value.eval(cx),
+        };
         if !value.is_missing() {
-            self.key.write(out);
-            match value {
-                Value::Int(int) => number::write_int(int, out),
-                Value::Float(float) => number::write_float(float, out),
-                other => write_value(other, times, out),
+            // SAFETY: as the caller promises.
+            unsafe {
+                self.key.write(pen, room);
+                match value {
+                    Value::Int(int) => pen.put(|at| number::put_int(int, at)),
+                    Value::Float(float) => pen.put(|at| number::put_float(float, at)),
+                    other => pen.append(room, |out| write_value(other, times, out)),
+                }
             }
         }
     }
@@ -168,6 +201,9 @@ struct Piece<const N: usize> {
 }
 
 impl<const N: usize> Piece<N> {
+    /// The most bytes that it takes without making room for itself.
+    const ROOM: usize = N;
+
     fn new(text: &[u8]) -> Self {
         let (head, rest) = text.split_at(text.len().min(N));
         let mut start = [0; N];
@@ -175,23 +211,40 @@ impl<const N: usize> Piece<N> {
         Piece { start, len: head.len(), rest: rest.into() }
     }
 
+    /// # Safety
+    /// There is [`room`](Self::ROOM) for it.
     #[inline(always)]
-    fn write(&self, out: &mut Vec<u8>) {
-        let begun = out.len();
-        out.extend_from_slice(&self.start);
-        out.truncate(begun + self.len);
+    unsafe fn write(&self, pen: &mut Pen, room: usize) {
+        // SAFETY: as the caller promises.
+        unsafe { pen.chunk(&self.start, self.len) };
         if !self.rest.is_empty() {
-            out.extend_from_slice(&self.rest);
+            pen.long(&self.rest, room);
         }
     }
 }
 
-/// Appends a value as it came in.
+/// Writes a value as it came in.
+///
+/// # Safety
+/// There is room for [`SHORT`] bytes.
 #[inline(always)]
-fn write_column(column: &Column, record: &str, out: &mut Vec<u8>) {
+unsafe fn write_column(column: &Column, record: &str, pen: &mut Pen, room: usize) {
+    let place = column.place();
+    match record.as_bytes()[place.start..].first_chunk::<SHORT>() {
+        // SAFETY: as the caller promises.
+        Some(chunk) if place.len() <= SHORT && !matches!(column.kind, Kind::Array | Kind::Map) => unsafe {
+            pen.chunk(chunk, place.len());
+        },
+        _ => write_long(column, record, pen, room),
+    }
+}
+
+/// [`write_column`] of what is long, a container, or stands at the record's end.
+#[inline(never)]
+fn write_long(column: &Column, record: &str, pen: &mut Pen, room: usize) {
     match column.kind {
-        Kind::Array | Kind::Map => write_container(column.raw(record), out),
-        _ => column.write_raw(record, out),
+        Kind::Array | Kind::Map => pen.append(room, |out| write_container(column.raw(record), out)),
+        _ => pen.long(column.raw(record).as_bytes(), room),
     }
 }
 
@@ -225,7 +278,8 @@ pub(crate) fn write_value(value: Value, times: &mut time::Writer, out: &mut Vec<
         Value::Str(text) => write_string(text, out),
         Value::Timestamp(nanos) => {
             out.push(b'"');
-            times.write_with_quote(nanos, out);
+            let (text, len) = times.quoted(nanos);
+            out.extend_from_slice(&text[..len]);
         }
         Value::Duration(nanos) => {
             out.push(b'"');

@@ -11,6 +11,7 @@ mod expr;
 mod json;
 mod number;
 mod operators;
+mod pen;
 pub mod plan;
 mod report;
 mod run;

@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use crate::pen::Pen;
 use crate::value::Value;
 
 /// 10^0 to 10^22, the powers of ten that an `f64` represents exactly.
@@ -166,122 +167,132 @@ const PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
-/// Text of a number, built from its end, which stands in the middle of the buffer.
-struct Backwards {
-    text: [u8; 2 * Backwards::ROOM],
-    start: usize,
-}
-
-impl Backwards {
-    /// More than the sign and the 20 digits of any 64-bit number, or the 16 characters of a short decimal.
-    const ROOM: usize = 24;
-
-    #[inline(always)]
-    fn new() -> Self {
-        Backwards { text: [0; 2 * Self::ROOM], start: Self::ROOM }
-    }
-
-    #[inline(always)]
-    fn byte(&mut self, byte: u8) {
-        self.start -= 1;
-        self.text[self.start] = byte;
-    }
-
-    #[inline(always)]
-    fn pair(&mut self, below_100: u64) {
-        self.start -= 2;
-        self.text[self.start..self.start + 2].copy_from_slice(&PAIRS[below_100 as usize]);
-    }
-
-    #[inline(always)]
-    fn int(&mut self, mut int: u64) {
-        while int >= 100 {
-            self.pair(int % 100);
-            int /= 100;
-        }
-        if int >= 10 {
-            self.pair(int);
-        } else {
-            self.byte(b'0' + int as u8);
-        }
-    }
-
-    /// Digits behind the point: `below_100` as two, or as one if the second is a zero.
-    #[inline(always)]
-    fn last_decimals(&mut self, below_100: u64) {
-        if below_100.is_multiple_of(10) {
-            self.byte(b'0' + (below_100 / 10) as u8);
-        } else {
-            self.pair(below_100);
-        }
-    }
-
-    /// Copies as many bytes as there may be: a few moves, where a copy of varying size is a call.
-    #[inline(always)]
-    fn append_to(&self, out: &mut Vec<u8>) {
-        let (begun, len) = (out.len(), Self::ROOM - self.start);
-        out.extend_from_slice(&self.text[self.start..self.start + Self::ROOM]);
-        out.truncate(begun + len);
-    }
-}
+/// More bytes than any number's text has.
+pub(crate) const NUMBER_BYTES: usize = 32;
 
 /// Appends `int` in decimal.
 #[inline]
 pub(crate) fn write_int(int: i64, out: &mut Vec<u8>) {
-    let mut text = Backwards::new();
-    text.int(int.unsigned_abs());
-    if int < 0 {
-        text.byte(b'-');
-    }
-    text.append_to(out);
+    let mut pen = Pen::new(out, NUMBER_BYTES);
+    // SAFETY: there is room for a number.
+    unsafe { pen.put(|at| put_int(int, at)) };
+    pen.put_down();
 }
 
 /// Appends the shortest text that reads back as `float`, always with a point or an exponent; a non-finite one is `null`.
 #[inline]
 pub(crate) fn write_float(float: f64, out: &mut Vec<u8>) {
-    if !write_short_decimal(float, out) {
-        write_any_float(float, out);
+    let mut pen = Pen::new(out, NUMBER_BYTES);
+    // SAFETY: there is room for a number.
+    unsafe { pen.put(|at| put_float(float, at)) };
+    pen.put_down();
+}
+
+/// Writes at `at` what [`write_int`] appends, and returns the place behind it.
+///
+/// # Safety
+/// [`NUMBER_BYTES`] may be written at `at`.
+#[inline]
+pub(crate) unsafe fn put_int(int: i64, at: *mut u8) -> *mut u8 {
+    // SAFETY: a sign and at most 19 digits.
+    unsafe {
+        at.write(b'-');
+        put_natural(int.unsigned_abs(), at.add(usize::from(int < 0)))
     }
 }
 
-/// Appends `float` if four decimals are enough for it and at most 15 digits in all; whether they are.
+/// Writes at `at` what [`write_float`] appends, and returns the place behind it.
+///
+/// # Safety
+/// [`NUMBER_BYTES`] may be written at `at`.
+#[inline]
+pub(crate) unsafe fn put_float(float: f64, at: *mut u8) -> *mut u8 {
+    // SAFETY: as the caller promises.
+    unsafe { put_short_decimal(float, at).unwrap_or_else(|| put_any_float(float, at)) }
+}
+
+/// Writes the digits of `natural` at `at`, and returns the place behind them.
+///
+/// # Safety
+/// 20 bytes may be written at `at`.
+#[inline(always)]
+unsafe fn put_natural(mut natural: u64, at: *mut u8) -> *mut u8 {
+    // SAFETY: there are as many digits as the logarithm says, and each is written once, the last ones first.
+    unsafe {
+        let end = at.add(natural.checked_ilog10().map_or(1, |log| log as usize + 1));
+        let mut next = end;
+        while natural >= 100 {
+            next = next.sub(2);
+            put_pair(natural % 100, next);
+            natural /= 100;
+        }
+        if natural >= 10 {
+            put_pair(natural, next.sub(2));
+        } else {
+            next.sub(1).write(b'0' + natural as u8);
+        }
+        end
+    }
+}
+
+/// Writes the two digits of a number below 100.
+///
+/// # Safety
+/// Two bytes may be written at `at`.
+#[inline(always)]
+unsafe fn put_pair(below_100: u64, at: *mut u8) {
+    // SAFETY: as the caller promises.
+    unsafe { at.cast::<[u8; 2]>().write(PAIRS[below_100 as usize]) };
+}
+
+/// Writes `float` at `at`, and returns the place behind it, if four decimals are enough for it and 15 digits in all.
 ///
 /// The decimal n / 10^4 is taken if the division gives `float` back: n and 10^4 are exact, so the division rounds as
 /// reading the text would. And it is the shortest text that does: a float has at most one decimal of up to 15 digits.
+///
+/// # Safety
+/// [`NUMBER_BYTES`] may be written at `at`.
 #[inline(always)]
-fn write_short_decimal(float: f64, out: &mut Vec<u8>) -> bool {
+unsafe fn put_short_decimal(float: f64, at: *mut u8) -> Option<*mut u8> {
     const SCALE: f64 = 1e4;
     const LIMIT: f64 = 1e15 / SCALE;
     let magnitude = float.abs();
     // A NaN is not below the limit either.
-    let scaled = if magnitude < LIMIT { (magnitude * SCALE + 0.5) as i64 } else { return false };
+    let scaled = if magnitude < LIMIT { (magnitude * SCALE + 0.5) as i64 } else { return None };
     if scaled as f64 / SCALE != magnitude {
-        return false;
+        return None;
     }
     let (whole, decimals) = (scaled as u64 / SCALE as u64, scaled as u64 % SCALE as u64);
-    let mut text = Backwards::new();
-    if decimals % 100 == 0 {
-        text.last_decimals(decimals / 100);
-    } else {
-        text.last_decimals(decimals % 100);
-        text.pair(decimals / 100);
+    // SAFETY: a sign, 11 digits, the point, and four decimals, of which zeros at the end do not count.
+    unsafe {
+        at.write(b'-');
+        let point = put_natural(whole, at.add(usize::from(float.is_sign_negative())));
+        point.write(b'.');
+        put_pair(decimals / 100, point.add(1));
+        put_pair(decimals % 100, point.add(3));
+        let count = match decimals {
+            _ if decimals.is_multiple_of(1000) => 1,
+            _ if decimals.is_multiple_of(100) => 2,
+            _ if decimals.is_multiple_of(10) => 3,
+            _ => 4,
+        };
+        Some(point.add(1 + count))
     }
-    text.byte(b'.');
-    text.int(whole);
-    if float.is_sign_negative() {
-        text.byte(b'-');
-    }
-    text.append_to(out);
-    true
 }
 
-/// Appends what [`write_float`] does, of any length.
+/// Writes what [`put_float`] does, of any length.
+///
+/// # Safety
+/// [`NUMBER_BYTES`] may be written at `at`.
 #[inline(never)]
-fn write_any_float(float: f64, out: &mut Vec<u8>) {
-    if float.is_finite() {
-        out.extend_from_slice(zmij::Buffer::new().format_finite(float).as_bytes());
-    } else {
-        out.extend_from_slice(b"null");
+unsafe fn put_any_float(float: f64, at: *mut u8) -> *mut u8 {
+    let mut buffer = zmij::Buffer::new();
+    let text = if float.is_finite() { buffer.format_finite(float) } else { "null" };
+    assert!(text.len() <= NUMBER_BYTES, "the longest float has 24 characters");
+    // SAFETY: the text is no longer than what the caller promises.
+    unsafe {
+        at.copy_from_nonoverlapping(text.as_ptr(), text.len());
+        at.add(text.len())
     }
 }
 
@@ -294,6 +305,19 @@ mod tests {
         let mut out = Vec::new();
         write(&mut out);
         String::from_utf8(out).expect("ASCII")
+    }
+
+    /// What `put` writes, which must be no more than it may.
+    fn text_put(put: impl FnOnce(*mut u8) -> *mut u8) -> String {
+        let mut room = [0u8; NUMBER_BYTES];
+        let end = put(room.as_mut_ptr());
+        let len = end as usize - room.as_ptr() as usize;
+        String::from_utf8(room[..len].to_vec()).expect("ASCII")
+    }
+
+    fn any_text(float: f64) -> String {
+        // SAFETY: there is room for a number.
+        text_put(|at| unsafe { put_any_float(float, at) })
     }
 
     /// What stands before and after a number must not matter, nor how much of it there is.
@@ -390,8 +414,9 @@ mod tests {
     #[test]
     fn short_decimals_are_written_as_all_others() {
         let agree = |float: f64| {
-            let short = text_of(|out| assert!(write_short_decimal(float, out), "{float:?} is short"));
-            assert_eq!(short, text_of(|out| write_any_float(float, out)));
+            // SAFETY: there is room for a number.
+            let short = text_put(|at| unsafe { put_short_decimal(float, at).expect("it is short") });
+            assert_eq!(short, any_text(float));
         };
         for digits in
             (0i64..20_000).chain([99_999, 100_000, 100_001, 123_450_000, 999_999_999_999_998, 999_999_999_999_999])
@@ -405,8 +430,7 @@ mod tests {
         #[test]
         fn floats_are_written_in_the_shortest_way(digits: i64, scale in 0..22, bits: u64) {
             for float in [digits as f64 / POWERS_OF_TEN[scale as usize], f64::from_bits(bits)] {
-                let expected = text_of(|out| write_any_float(float, out));
-                proptest::prop_assert_eq!(text_of(|out| write_float(float, out)), expected);
+                proptest::prop_assert_eq!(text_of(|out| write_float(float, out)), any_text(float));
             }
         }
     }

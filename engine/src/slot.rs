@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 /// Bytes of key and value that a slot holds without a buffer of its own.
 pub const INLINE_BYTES: usize = 256;
 /// Capacity in bytes that a slot's output buffer may keep when it is recycled.
-pub const OUTPUT_BYTES_KEPT: usize = 1024;
+pub const OUTPUT_BYTES_KEPT: usize = 4096;
 /// Capacity in outputs that a slot's descriptor list may keep when it is recycled.
 pub const OUTPUTS_KEPT: usize = 8;
 

@@ -66,7 +66,7 @@ pub struct Writer {
     /// The time at which its second begins, if it is one.
     second: Option<i64>,
     /// Its text, the quote that closes it, and what is left over of longer ones.
-    text: [u8; 32],
+    text: [u8; Self::ROOM],
     /// How long the text is, without the quote.
     len: usize,
 }
@@ -78,26 +78,21 @@ impl Default for Writer {
 }
 
 impl Writer {
+    /// As many bytes as any text, with its quote, may have.
+    pub(crate) const ROOM: usize = 32;
+
     /// Appends `time` as RFC 3339 in UTC.
     #[inline]
     pub fn write(&mut self, time: i64, out: &mut Vec<u8>) {
         self.turn_to(time);
-        self.append(self.len, out);
+        out.extend_from_slice(&self.text[..self.len]);
     }
 
-    /// Appends `time` and the quote that ends its string.
+    /// The text of `time` with the quote that ends its string: the bytes in front, as many as this tells.
     #[inline]
-    pub(crate) fn write_with_quote(&mut self, time: i64, out: &mut Vec<u8>) {
+    pub(crate) fn quoted(&mut self, time: i64) -> (&[u8; Self::ROOM], usize) {
         self.turn_to(time);
-        self.append(self.len + 1, out);
-    }
-
-    /// A copy of constant size is a few moves; of varying size, a call.
-    #[inline(always)]
-    fn append(&self, len: usize, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.extend_from_slice(&self.text);
-        out.truncate(start + len);
+        (&self.text, self.len + 1)
     }
 
     #[inline(always)]

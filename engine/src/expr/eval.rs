@@ -63,10 +63,16 @@ impl Expr {
                 }
             }
             Expr::Arithmetic(op, sides) => {
+                // The commonest case, two numbers, comes first and costs no further call.
                 let (left, right) = (sides[0].operand(cx), sides[1].operand(cx));
-                match arithmetic(cx, *op, left, right) {
-                    Ok(value) => value,
-                    Err(Why::WrongType) => unusable(cx, [(&sides[0], left), (&sides[1], right)]),
+                let (a, b) = match (left, right) {
+                    (Value::Float(a), Value::Float(b)) => (a, b),
+                    (Value::Float(a), Value::Int(b)) => (a, b as f64),
+                    (Value::Int(a), Value::Float(b)) => (a as f64, b),
+                    _ => return computed(cx, *op, sides, left, right),
+                };
+                match float_arithmetic(*op, a, b) {
+                    Ok(float) => Value::Float(float),
                     Err(why) => cx.missing(why),
                 }
             }
@@ -324,11 +330,38 @@ pub(super) fn range<'a>(cx: &Context<'a>, from: i64, to: i64, step: i64) -> Valu
     Value::Array(cx.arena.alloc_slice_fill_iter(ints))
 }
 
-/// The operators `+ - * / % **` and those on bits. The commonest case, two numbers, comes first and costs no call.
+/// What an operator makes of its two operands, whatever they are.
+#[inline(never)]
+fn computed<'a>(cx: &Context<'a>, op: BinaryOp, sides: &'a [Expr; 2], left: Value<'a>, right: Value<'a>) -> Value<'a> {
+    if let (Value::Int(a), Value::Int(b)) = (left, right)
+        && let Some(int) = quick_int(op, a, b)
+    {
+        return Value::Int(int);
+    }
+    match arithmetic(cx, op, left, right) {
+        Ok(value) => value,
+        Err(Why::WrongType) => unusable(cx, [(&sides[0], left), (&sides[1], right)]),
+        Err(why) => cx.missing(why),
+    }
+}
+
+/// The operators that ints mostly meet, where nothing is the matter.
+#[inline(always)]
+fn quick_int(op: BinaryOp, a: i64, b: i64) -> Option<i64> {
+    match op {
+        BinaryOp::Add => a.checked_add(b),
+        BinaryOp::Subtract => a.checked_sub(b),
+        BinaryOp::Multiply => a.checked_mul(b),
+        BinaryOp::Divide => a.checked_div(b),
+        BinaryOp::Remainder => a.checked_rem(b),
+        _ => None,
+    }
+}
+
+/// The operators `+ - * / % **` and those on bits.
 ///
 /// # Errors
 /// [`Why::WrongType`] also when an operand is missing or null, which the caller tells apart.
-#[inline(always)]
 pub(super) fn arithmetic<'a>(
     cx: &Context<'a>,
     op: BinaryOp,
