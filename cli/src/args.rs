@@ -49,6 +49,7 @@ pub(crate) enum Command {
     Run(RunArgs),
     Simulate(SimulateArgs),
     Check(CheckArgs),
+    Test(TestArgs),
     Demo(DemoArgs),
     Generate(GenerateArgs),
     Completions(CompletionsArgs),
@@ -155,6 +156,31 @@ pub(crate) struct CheckArgs {
     /// The VPL program
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+}
+
+/// Runs the unit tests of programs that lie in text files
+///
+/// A test file has cases: a program, an input, and what must come out. They run through the code path of `kolo simulate`.
+/// docs/testing.md describes the files. Exits with 1 if a case fails.
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// Test files, or folders in which to look for files named *.vplt
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(crate) paths: Vec<PathBuf>,
+
+    /// Rewrite the expectations that are not met
+    ///
+    /// To be read before it is committed: what came need not be right.
+    #[arg(long)]
+    pub(crate) update: bool,
+
+    /// Run only the cases whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+
+    /// Name only the cases that fail
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 /// Runs scenarios/01_filter against a Kafka cluster inside this process

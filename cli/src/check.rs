@@ -67,7 +67,7 @@ pub(crate) fn load(text: ProgramText<'_>) -> Result<Loaded, Failure> {
     }
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     let name = path.display();
     let bytes = fs::read(path).map_err(|reason| match reason.kind() {
         ErrorKind::NotFound => Failure::new(format_args!("{name}: there is no such file")),
@@ -96,7 +96,7 @@ fn show(source: &SourceFile, diagnostics: &[Diagnostic]) {
 }
 
 /// Whether stderr takes colour, and whoever reads it wants it.
-fn colour() -> bool {
+pub(crate) fn colour() -> bool {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     io::stderr().is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
 }
@@ -114,7 +114,7 @@ fn summary(program: &Program, warnings: usize) -> String {
     line
 }
 
-fn counted(count: usize, thing: &str) -> String {
+pub(crate) fn counted(count: usize, thing: &str) -> String {
     format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
 

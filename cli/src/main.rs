@@ -27,6 +27,7 @@ mod run;
 mod setup;
 mod signals;
 mod simulate;
+mod test;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -45,6 +46,7 @@ fn obey(command: &Command) -> Result<Outcome, Failure> {
         Command::Run(args) => run::run(args),
         Command::Simulate(args) => simulate::run(args),
         Command::Check(args) => check::run(args),
+        Command::Test(args) => test::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Completions(args) => complete(args.shell),

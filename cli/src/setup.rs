@@ -203,13 +203,13 @@ pub(crate) fn outlets(plan: &Plan, overrides: &Overrides, mode: Mode) -> Result<
     Ok(outlets)
 }
 
-/// Outlets that go nowhere, with every output as a line on standard output if `echo`.
-pub(crate) fn offline_outlets(plan: &Plan, echo: bool) -> Outlets<Watch> {
+/// Outlets that go nowhere; every output is a line of `echo`.
+pub(crate) fn offline_outlets(plan: &Plan, echo: Option<Lines>) -> Outlets<Watch> {
     Outlets {
         producers: Vec::new(),
-        lines: if echo { vec![Lines::stdout()] } else { Vec::new() },
         targets: plan.targets().iter().map(|_| Target::Null).collect(),
-        echo: echo.then_some(0),
+        echo: echo.as_ref().map(|_| 0),
+        lines: echo.into_iter().collect(),
         reader_gone: Box::new(|| {}),
     }
 }

@@ -2,7 +2,12 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::time::Instant;
+
+use kolo_engine::check::program::Program;
+use kolo_sink::lines::Lines;
+use kolo_source::evt;
 
 use crate::args::{ProgramText, SimulateArgs};
 use crate::live::{self, Live};
@@ -20,12 +25,10 @@ const BUFFER_BYTES: usize = 1 << 20;
 pub(crate) fn run(args: &SimulateArgs) -> Result<Outcome, Failure> {
     let loaded = check::load(ProgramText::File(&args.program))?;
     let plan = loaded.plan()?;
-    let name = args.events.display().to_string();
-    let reader: Box<dyn BufRead + Send> = if name == "-" {
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, std::io::stdin()))
+    let feed = if args.events == Path::new("-") {
+        Feed::Lines { name: "-".to_owned(), reader: Box::new(BufReader::with_capacity(BUFFER_BYTES, std::io::stdin())) }
     } else {
-        let file = File::open(&args.events).map_err(|reason| Failure::new(format_args!("{name}: {reason}")))?;
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, file))
+        file(&args.events, &loaded.program)?
     };
     let settings = Settings {
         slots: args.ring.slots(),
@@ -34,11 +37,11 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<Outcome, Failure> {
         wait: args.ring.wait.strategy(1),
         cores: Vec::new(),
     };
-    let mut outlets = setup::offline_outlets(&plan, !args.quiet);
+    let mut outlets = setup::offline_outlets(&plan, (!args.quiet).then(Lines::stdout));
     let began = Instant::now();
     let running = pipeline::start(
         plan,
-        Feed::Lines { name, reader },
+        feed,
         |stopper| {
             outlets.reader_gone = Box::new(move || stopper.stop());
             outlets
@@ -54,4 +57,19 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<Outcome, Failure> {
     let report = finished.report("simulate", &program, &settings, began, live.stop());
     report.deliver(&args.report)?;
     Ok(report.outcome())
+}
+
+/// The events of a file: `.evt` by its name, JSON lines otherwise.
+///
+/// # Errors
+/// A file that cannot be opened.
+pub(crate) fn file(path: &Path, program: &Program) -> Result<Feed, Failure> {
+    let name = path.display().to_string();
+    let file = File::open(path).map_err(|reason| Failure::new(format_args!("{name}: {reason}")))?;
+    let lines = BufReader::with_capacity(BUFFER_BYTES, file);
+    let reader: Box<dyn BufRead + Send> = match path.extension() {
+        Some(extension) if extension == "evt" => Box::new(evt::Reader::new(lines, &program.events)),
+        _ => Box::new(lines),
+    };
+    Ok(Feed::Lines { name, reader })
 }

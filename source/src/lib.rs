@@ -5,6 +5,7 @@
 //! can be replayed.
 
 pub mod control;
+pub mod evt;
 pub mod generate;
 pub mod kafka;
 pub mod partitions;
