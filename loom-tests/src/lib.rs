@@ -34,5 +34,5 @@ pub use monitor::{Monitor, Positions};
 pub use producer::Producer;
 pub use site::Site;
 pub use stage::Stage;
-pub use sync::WEAKEN;
+pub use sync::{WEAKEN, taken};
 pub use wait::{BusySpin, Park, UnknownWait, Wait, WaitStrategy, Waker, Yield};

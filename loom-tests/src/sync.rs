@@ -5,16 +5,18 @@
 use crate::site::Site;
 use loom::cell::{MutPtr, UnsafeCell};
 use loom::sync::Notify;
+use loom::sync::atomic::AtomicU64;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 pub(crate) use crossbeam_utils::CachePadded;
 pub(crate) use loom::hint::spin_loop;
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
 pub(crate) use loom::thread::yield_now;
 // Handles are counted by the standard library: loom would explore each clone and drop, and no handle leans on the order
 // in which the counts move.
 pub(crate) use std::sync::Arc;
+pub(crate) use std::thread::available_parallelism;
 
 /// A party of a model sleeps at once: it is the sleep that is being checked.
 pub(crate) const SPINS: u32 = 0;
@@ -37,13 +39,18 @@ pub(crate) fn order(site: Site, ordering: Ordering) -> Ordering {
     if weakened(site) { Ordering::Relaxed } else { ordering }
 }
 
+pub(crate) fn relaxed(_why: &str) -> Ordering {
+    Ordering::Relaxed
+}
+
 pub(crate) fn fence(site: Site) {
     if !weakened(site) {
         loom::sync::atomic::fence(Ordering::SeqCst);
     }
 }
 
-pub(crate) fn taken(site: Site) -> bool {
+/// Public for the sites that are the models' own lines: those of a caller that waits.
+pub fn taken(site: Site) -> bool {
     !weakened(site)
 }
 
@@ -70,8 +77,41 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    pub(crate) fn end(self) {
+    pub(crate) fn end(self, site: Site) -> Option<Access> {
+        if weakened(site) {
+            return Some(self);
+        }
         drop(self.guards);
+        None
+    }
+}
+
+/// A word that is read and written whole, or, once [`Site::CloseInWord`] is weakened, in two parts: the top bit in a
+/// flag of its own, raised after the rest was stored and looked at after the rest was loaded.
+pub(crate) struct WholeWord {
+    word: AtomicU64,
+    flag: AtomicBool,
+}
+
+const FLAG: u64 = 1 << 63;
+
+impl WholeWord {
+    pub(crate) fn new(word: u64) -> WholeWord {
+        WholeWord { word: AtomicU64::new(word), flag: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn load(&self, ordering: Ordering) -> u64 {
+        let word = self.word.load(ordering);
+        if weakened(Site::CloseInWord) && self.flag.load(ordering) { word | FLAG } else { word }
+    }
+
+    pub(crate) fn store(&self, word: u64, ordering: Ordering) {
+        if weakened(Site::CloseInWord) && word & FLAG != 0 {
+            self.word.store(word & !FLAG, ordering);
+            self.flag.store(true, ordering);
+        } else {
+            self.word.store(word, ordering);
+        }
     }
 }
 

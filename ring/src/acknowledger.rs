@@ -2,7 +2,7 @@
 
 use crate::cursor::{Cursor, Party, Word};
 use crate::site::Site;
-use crate::sync::{Arc, Ordering, order, taken};
+use crate::sync::{Arc, Ordering, order, relaxed, taken};
 use crate::wait::WaitStrategy;
 use std::marker::PhantomData;
 
@@ -21,10 +21,7 @@ impl<W: WaitStrategy> Acknowledger<W> {
     #[inline]
     pub fn acknowledge(&mut self, up_to: u64) {
         debug_assert!(up_to >= self.position, "acknowledged {} before, now {up_to}", self.position);
-        debug_assert!(
-            up_to <= self.last.cursor.load(Ordering::Relaxed).count(),
-            "acknowledged {up_to}, which was not released"
-        );
+        debug_assert!(up_to <= self.released(), "acknowledged {up_to}, which was not released");
         if up_to != self.position {
             self.position = up_to;
             self.prefix.store(Word::open(up_to), order(Site::Acknowledge, Ordering::Release));
@@ -37,15 +34,18 @@ impl<W: WaitStrategy> Acknowledger<W> {
     pub fn position(&self) -> u64 {
         self.position
     }
+
+    fn released(&self) -> u64 {
+        self.last.cursor.load(relaxed("the last stage is moved by this very thread")).count()
+    }
 }
 
 impl<W: WaitStrategy> Drop for Acknowledger<W> {
     /// Slots that were released and will never be acknowledged are a party's early end too: the producer may be waiting
     /// for them after the last stage has closed.
     fn drop(&mut self) {
-        let released = self.last.cursor.load(Ordering::Relaxed).count();
-        if self.position < released && taken(Site::PoisonOnAbandon) {
-            self.prefix.store(Word::open(self.position).poison(), Ordering::Relaxed);
+        if self.position < self.released() && taken(Site::PoisonOnAbandon) {
+            self.prefix.store(Word::open(self.position).poison(), relaxed("poison hands nothing over"));
             self.producer.bell.ring::<W>(Site::SignalAcknowledged);
         }
     }

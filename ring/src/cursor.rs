@@ -8,7 +8,7 @@
 //! Both ends live in the word that the follower reads anyway. A close therefore arrives with the last count, and there
 //! is no flag that could overtake it or be overtaken. A lane that moves a billion slots a second counts for 146 years.
 
-use crate::sync::{AtomicU64, CachePadded, Ordering};
+use crate::sync::{CachePadded, Ordering, WholeWord};
 use crate::wait::Bell;
 
 const CLOSED: u64 = 1 << 63;
@@ -53,11 +53,11 @@ impl Word {
 }
 
 /// A [`Word`] that its owner alone moves and others follow.
-pub(crate) struct Cursor(CachePadded<AtomicU64>);
+pub(crate) struct Cursor(CachePadded<WholeWord>);
 
 impl Cursor {
     pub(crate) fn new() -> Cursor {
-        Cursor(CachePadded::new(AtomicU64::new(0)))
+        Cursor(CachePadded::new(WholeWord::new(0)))
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 use crate::cursor::{Party, Word};
 use crate::site::Site;
 use crate::slots::Slots;
-use crate::sync::{Access, Arc, Ordering, Parker, exact, order, taken};
+use crate::sync::{Access, Arc, Ordering, Parker, exact, order, relaxed, taken};
 use crate::wait::WaitStrategy;
 use std::fmt;
 use std::marker::PhantomData;
@@ -78,10 +78,10 @@ impl<T, W: WaitStrategy> Hand<T, W> {
         self.position
     }
 
-    /// A look at the cursor that this party follows. A hint, not a permission: only `limit` lets slots be touched.
+    /// A look at the cursor that this party follows.
     #[inline]
     pub(crate) fn peek(&self) -> Word {
-        self.ahead.cursor.load(Ordering::Relaxed)
+        self.ahead.cursor.load(relaxed("a hint, not a permission: only `limit` lets slots be touched"))
     }
 
     /// Whether the party that this one follows leaves room to claim.
@@ -160,7 +160,7 @@ impl<T, W: WaitStrategy> Hand<T, W> {
         }
     }
 
-    /// Stops the lane. The count stays, so no slot is let go; and since none is, the store carries no ordering.
+    /// Stops the lane. The count stays, so no slot is let go.
     pub(crate) fn poison(&mut self) {
         if self.ended == Some(Blocked::Poisoned) {
             return;
@@ -168,7 +168,7 @@ impl<T, W: WaitStrategy> Hand<T, W> {
         let word = Word::open(exact(Site::PoisonCount, self.position));
         let word = if self.ended == Some(Blocked::Closed) { word.close() } else { word };
         self.ended = Some(Blocked::Poisoned);
-        self.own.cursor.store(word.poison(), Ordering::Relaxed);
+        self.own.cursor.store(word.poison(), relaxed("no slot is let go"));
         self.behind.bell.ring::<W>(Site::Signal);
     }
 
@@ -196,7 +196,13 @@ impl<T, W: WaitStrategy> Hand<T, W> {
 impl<T, W: WaitStrategy> Drop for Hand<T, W> {
     /// A party that leaves before the lane has ended for it, by a panic or otherwise, stops everyone.
     fn drop(&mut self) {
-        if self.ended.is_none() && taken(Site::PoisonOnDrop) {
+        if self.ended.is_some() {
+            return;
+        }
+        if !taken(Site::DropLetsNothingGo) {
+            self.let_go(1, Site::Release);
+        }
+        if taken(Site::PoisonOnDrop) {
             self.poison();
         }
     }
@@ -243,7 +249,7 @@ impl<T, W: WaitStrategy> Batch<'_, T, W> {
     fn let_go(self, count: usize, site: Site) {
         let Batch { hand, slots, access, .. } = self;
         assert!(count <= slots.len(), "{count} slots let go out of a batch of {}", slots.len());
-        access.end();
+        let _over = access.end(Site::AccessEnd);
         hand.let_go(count, site);
     }
 }

@@ -37,6 +37,9 @@ pub fn lane<T, W: WaitStrategy, const STAGES: usize>(
     assert!(config.in_flight > 0, "a lane without a slot in flight cannot move");
 
     let slots = Arc::new(Slots::new(config.slots, make));
+    if !taken(Site::SlotsFreed) {
+        std::mem::forget(Arc::clone(&slots));
+    }
     let prefix = Arc::new(Cursor::new());
     let (parties, parkers): (Vec<Arc<Party>>, Vec<Parker>) = (0..=STAGES)
         .map(|_| {
@@ -46,7 +49,7 @@ pub fn lane<T, W: WaitStrategy, const STAGES: usize>(
         .unzip();
     let mut parkers = parkers.into_iter();
     let mut hand = |own: usize, ahead: usize, lead: u64| {
-        let behind = (own + 1) % parties.len();
+        let behind = if taken(Site::Follower) { (own + 1) % parties.len() } else { ahead };
         let parker = parkers.next().expect("one parker a party");
         Hand::new(Arc::clone(&slots), [&parties[own], &parties[ahead], &parties[behind]], lead, parker)
     };

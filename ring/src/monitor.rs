@@ -2,7 +2,7 @@
 
 use crate::cursor::{Cursor, Party, Word};
 use crate::site::Site;
-use crate::sync::{Arc, Ordering, order};
+use crate::sync::{Arc, Ordering, order, relaxed};
 
 /// Reads a lane's cursors, from any thread, without disturbing anyone.
 #[derive(Clone)]
@@ -37,7 +37,7 @@ impl Monitor {
     /// Slots published and not yet released by the last stage; between 0 and [`slots`](Self::slots).
     pub fn occupancy(&self) -> u64 {
         let sent = self.last().cursor.load(order(Site::Survey, Ordering::Acquire)).count();
-        let published = self.parties[0].cursor.load(Ordering::Relaxed).count();
+        let published = self.parties[0].cursor.load(relaxed("the load above orders it")).count();
         (published - sent).min(self.slots as u64)
     }
 
@@ -48,12 +48,12 @@ impl Monitor {
 
     /// Whether any party is poisoned.
     pub fn poisoned(&self) -> bool {
-        self.prefix.load(Ordering::Relaxed).poisoned() || self.survey().any(Word::poisoned)
+        self.prefix.load(relaxed("a figure")).poisoned() || self.survey().any(Word::poisoned)
     }
 
     /// Whether the last stage has closed: everything published was released. Acknowledgements may be outstanding.
     pub fn closed(&self) -> bool {
-        self.last().cursor.load(Ordering::Relaxed).closed()
+        self.last().cursor.load(relaxed("a figure")).closed()
     }
 
     /// The cursors from the last to the first.

@@ -3,7 +3,7 @@
 use crate::cursor::Cursor;
 use crate::hand::{Batch, Blocked, Hand};
 use crate::site::Site;
-use crate::sync::{Arc, Ordering, order, taken};
+use crate::sync::{Arc, Ordering, order, relaxed, taken};
 use crate::wait::{WaitStrategy, Waker};
 
 /// Fills slots. Its gates: at most as many slots published beyond the last stage as there are, so that none is
@@ -25,12 +25,13 @@ impl<T, W: WaitStrategy> Producer<T, W> {
     pub fn try_claim(&mut self, max: usize) -> Result<Batch<'_, T, W>, Blocked> {
         let mut limit = self.hand.limit(Site::Gate)?;
         if self.seen_acknowledged + self.in_flight == self.hand.position() {
-            self.seen_acknowledged = self.acknowledged();
+            self.seen_acknowledged = self.done(Site::SecondGate);
         }
         limit = limit.min(self.seen_acknowledged + self.in_flight);
         if limit == self.hand.position() {
             // With room at the first gate its cursor was not looked at; and no acknowledgement will come out of poison.
-            return Err(if self.poisoned() { self.hand.catch_poison() } else { Blocked::NotYet });
+            let poisoned = taken(Site::PoisonAtSecondGate) && self.poisoned();
+            return Err(if poisoned { self.hand.catch_poison() } else { Blocked::NotYet });
         }
         Ok(self.hand.batch(limit, max))
     }
@@ -53,26 +54,32 @@ impl<T, W: WaitStrategy> Producer<T, W> {
         self.prefix.load(order(Site::ObserveAcknowledged, Ordering::Acquire)).count()
     }
 
+    /// How many slots are done with, for which `site` takes the acknowledged ones.
+    #[inline]
+    fn done(&self, site: Site) -> u64 {
+        if taken(site) { self.acknowledged() } else { self.sent() }
+    }
+
     /// Whether everything published is acknowledged: what a rebalance and a shutdown wait for, with
     /// [`wait`](Self::wait) until `drained() || poisoned()`.
     #[inline]
     pub fn drained(&self) -> bool {
-        let done = if taken(Site::Drained) { self.acknowledged() } else { self.sent() };
-        done == self.published()
+        self.done(Site::Drained) == self.published()
     }
 
     /// Whether a claim would bring something other than [`Blocked::NotYet`]: there is room at both gates, or an end.
     #[inline]
     pub fn ready(&self) -> bool {
-        let position = self.hand.position();
-        self.poisoned() || (self.hand.has_room() && self.acknowledged() + self.in_flight > position)
+        let poisoned = taken(Site::ReadyAtPoison) && self.poisoned();
+        let room = self.hand.has_room() && self.acknowledged() + self.in_flight > self.hand.position();
+        room || poisoned
     }
 
     /// Whether the lane is poisoned, as far as it has come round to the producer. Cheap; for a poller without input,
     /// which claims nothing and would not notice.
     #[inline]
     pub fn poisoned(&self) -> bool {
-        self.hand.poisoned() || self.prefix.load(Ordering::Relaxed).poisoned()
+        self.hand.poisoned() || self.prefix.load(relaxed("a hint, as any look for poison")).poisoned()
     }
 
     /// Takes one idle step, after a claim brought [`Blocked::NotYet`] or there was nothing to publish. A party that

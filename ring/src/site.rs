@@ -2,7 +2,8 @@
 //!
 //! Code that leans on one passes its name to [`sync`](crate::sync), which in the lane that runs ignores it. The models
 //! of `loom-tests` compile the same files beside a `sync` that can weaken one site, and demand that some model then
-//! fails. So a name here is a claim that the line is needed, and the claim is tested.
+//! fails. So a name here is a claim that the line is needed, and the claim is tested; docs/mutants.md has the results.
+//! An atomic operation that names neither a site nor a reason to be relaxed fails a test.
 
 macro_rules! sites {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -38,22 +39,40 @@ sites! {
     SlotGate,
     /// How far the producer may run ahead of the acknowledged prefix.
     InFlightGate,
+    /// The second gate follows the acknowledged prefix, not what was merely sent.
+    SecondGate,
+    /// A batch's slots are not touched any more once the cursor moves.
+    AccessEnd,
     /// A batch ends at the wrap.
     Wrap,
     /// As many slots are let go as the caller said.
     Count,
     /// A stage follows the stage before it, not an earlier one.
     Predecessor,
+    /// A party wakes the one that follows it, not another.
+    Follower,
+    /// Announcing sleep, so that whoever moves a cursor knows of a sleeper.
+    Announce,
     /// Fence between announcing sleep and looking once more: pairs with `SignalFence`.
     AnnounceFence,
     /// Looking once more after announcing sleep.
     Recheck,
+    /// A stage that looks once more takes the close for something to wake up for.
+    ReadyAtClose,
+    /// A party that looks once more takes poison for something to wake up for.
+    ReadyAtPoison,
+    /// A caller that waits for the lane and for something outside asks about the lane once more: the caller's own line.
+    RecheckLane,
+    /// Such a caller asks about the outside once more: an earlier sleep, for the lane alone, may have used up the wake-up.
+    RecheckOutside,
     /// Fence between moving a cursor and asking whether its follower sleeps: pairs with `AnnounceFence`.
     SignalFence,
     /// Waking the party that follows a cursor.
     Signal,
     /// Waking the producer when the acknowledged prefix moves.
     SignalAcknowledged,
+    /// The close lies in the cursor's own word, not in a flag beside it that could be seen before the last count.
+    CloseInWord,
     /// A stage closes only once it has consumed everything before the close.
     CloseLast,
     /// A stage that sees the close passes it on.
@@ -62,10 +81,16 @@ sites! {
     PoisonCount,
     /// A party that sees poison passes it on.
     PoisonPropagates,
+    /// A producer that only the second gate holds back looks for poison: no acknowledgement will come.
+    PoisonAtSecondGate,
     /// A handle dropped before its lane has ended poisons it.
     PoisonOnDrop,
+    /// What a dropped handle had claimed stays where it is: no drop lets slots go, in a panic or otherwise.
+    DropLetsNothingGo,
     /// An acknowledger dropped while released slots are unacknowledged poisons its lane.
     PoisonOnAbandon,
     /// Drained means acknowledged, not merely sent.
     Drained,
+    /// The last handle frees the slots.
+    SlotsFreed,
 }

@@ -40,7 +40,9 @@ impl<T, W: WaitStrategy> Stage<T, W> {
     /// Whether a claim would bring something other than [`Blocked::NotYet`]: a slot, or an end.
     #[inline]
     pub fn ready(&self) -> bool {
-        self.hand.has_room() || self.hand.peek().closed() || self.poisoned()
+        let closed = taken(Site::ReadyAtClose) && self.hand.peek().closed();
+        let poisoned = taken(Site::ReadyAtPoison) && self.poisoned();
+        self.hand.has_room() || closed || poisoned
     }
 
     /// Whether the lane is poisoned, as far as it has come down to this stage.

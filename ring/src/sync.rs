@@ -1,17 +1,21 @@
 //! Everything of the machine that the lane leans on: atomics, parking, spinning, and named orderings.
 //!
-//! Nothing else in this crate names `std::sync::atomic`, `std::thread` or a wait primitive. The models compile the
-//! other files beside their own version of this one, in which one [`Site`] at a time can be weakened. Here the sites
-//! cost nothing: each function below is the identity.
+//! Nothing else of the lane names `std::sync` or `std::thread`, and no atomic operation of it has an ordering but from
+//! [`order`] or [`relaxed`]. The models compile the other files beside their own version of this one, in which one
+//! [`Site`] at a time can be weakened. Here the sites cost nothing: each function below is the identity.
 
 use crate::site::Site;
+use std::sync::atomic::AtomicU64;
 
 pub(crate) use crossbeam_utils::CachePadded;
 pub(crate) use crossbeam_utils::sync::{Parker, Unparker};
 pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::Arc;
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-pub(crate) use std::thread::yield_now;
+pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
+pub(crate) use std::thread::{available_parallelism, yield_now};
+
+/// What a cursor lives in: read and written whole, its count and how it ended at once ([`Site::CloseInWord`]).
+pub(crate) type WholeWord = AtomicU64;
 
 /// Idle steps that spin before a party yields. With [`YIELDS`] the best of those measured on two cores, where longer
 /// spinning took time from the very thread that was waited for.
@@ -23,6 +27,12 @@ pub(crate) const YIELDS: u32 = 10;
 #[inline(always)]
 pub(crate) const fn order(_site: Site, ordering: Ordering) -> Ordering {
     ordering
+}
+
+/// The ordering of an operation on which nothing leans; `why` says what is leaned on instead, if anything is.
+#[inline(always)]
+pub(crate) const fn relaxed(_why: &str) -> Ordering {
+    Ordering::Relaxed
 }
 
 /// The sequentially consistent fence of `site`.
@@ -63,6 +73,10 @@ impl Watch {
 pub(crate) struct Access;
 
 impl Access {
+    /// Ends the access. What comes back is to be dropped after the store that gives the slots away: nothing, unless
+    /// `site` is weakened.
     #[inline(always)]
-    pub(crate) fn end(self) {}
+    pub(crate) fn end(self, _site: Site) -> Option<Access> {
+        None
+    }
 }

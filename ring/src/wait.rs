@@ -17,7 +17,7 @@
 //! right column down to its first line.
 
 use crate::site::Site;
-use crate::sync::{self, AtomicBool, Ordering, Parker, Unparker, fence, taken};
+use crate::sync::{self, AtomicBool, Parker, Unparker, fence, relaxed, taken};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -98,7 +98,7 @@ impl Wait {
     /// Spinning if this process may use a core for each of the three parties of `lanes` lanes and two besides, counting
     /// affinity and quota; else parking.
     pub fn auto(lanes: usize) -> Wait {
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let cores = sync::available_parallelism().map_or(1, |cores| cores.get());
         if cores >= 3 * lanes + 2 { Wait::BusySpin } else { Wait::Park }
     }
 
@@ -156,7 +156,7 @@ impl Bell {
     pub(crate) fn ring<W: WaitStrategy>(&self, site: Site) {
         if W::SIGNALS && taken(site) {
             fence(Site::SignalFence);
-            if self.asleep.load(Ordering::Relaxed) {
+            if self.asleep.load(relaxed("the fence orders it")) {
                 self.unparker.unpark();
             }
         }
@@ -165,12 +165,14 @@ impl Bell {
     /// Sleeps, unless `ready` holds once the sleep is announced.
     #[cold]
     pub(crate) fn sleep_unless(&self, parker: &Parker, ready: impl FnOnce() -> bool) {
-        self.asleep.store(true, Ordering::Relaxed);
+        if taken(Site::Announce) {
+            self.asleep.store(true, relaxed("the fence orders it"));
+        }
         fence(Site::AnnounceFence);
         if !(taken(Site::Recheck) && ready()) {
             parker.park_timeout(LONGEST_SLEEP);
         }
-        self.asleep.store(false, Ordering::Relaxed);
+        self.asleep.store(false, relaxed("seen late, it costs one wake-up too many"));
     }
 
     pub(crate) fn waker(&self) -> Waker {

@@ -185,7 +185,7 @@ impl<T, H: Holder> LaneBatch<T> for DisruptorBatch<'_, T, H> {
     #[inline]
     fn publish(self, count: usize) {
         assert!(count <= self.slots.len(), "{count} slots let go out of a batch of {}", self.slots.len());
-        self.access.end();
+        let _over = self.access.end(Site::AccessEnd);
         self.holder.let_go(count);
     }
 
