@@ -1,6 +1,7 @@
 //! The log: kolo's own lines and librdkafka's, on stderr, above the live line.
 //!
-//! 1. What is logged: RUST_LOG decides if it is set, else `-v`; without either, warnings and errors.
+//! 1. What is logged: RUST_LOG decides if it is set, else `-v`; without either, warnings and errors, and what the
+//!    program's own `.log` says at the level `info`. What its `.print` writes is no log: it appears as it is, always.
 //! 2. librdkafka repeats itself when a broker is away. Lines of it that differ only in numbers, or in what they add in
 //!    parentheses at the end, pass once in [`QUIET`]; the next one that passes says how many did not.
 //! 3. At most [`KINDS`] kinds of lines are remembered; beyond that the one that passed longest ago is forgotten.
@@ -10,7 +11,8 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use log::{Log, Metadata, Record};
+use kolo_engine::PRINT_TARGET;
+use log::{LevelFilter, Log, Metadata, Record};
 
 use crate::live;
 
@@ -25,7 +27,7 @@ pub(crate) fn start(verbose: u8) {
     match std::env::var("RUST_LOG") {
         Ok(filters) if !filters.is_empty() => builder.parse_filters(&filters),
         _ => builder.parse_filters(match verbose {
-            0 => "warn",
+            0 => "warn,kolo::program=info",
             1 => "warn,kolo=info,librdkafka=info",
             2 => "info,kolo=debug,librdkafka=info",
             _ => "debug,kolo=trace",
@@ -37,7 +39,8 @@ pub(crate) fn start(verbose: u8) {
         writeln!(out, "{time} {style}{level:<5}{style:#} {target}: {}", record.args())
     });
     let lines = builder.build();
-    log::set_max_level(lines.filter());
+    // What `.print` writes comes at the level `info`.
+    log::set_max_level(lines.filter().max(LevelFilter::Info));
     let logger = Logger { lines, gate: Mutex::new(Gate::default()) };
     log::set_boxed_logger(Box::new(logger)).expect("the log is set up once, by main");
 }
@@ -49,10 +52,13 @@ struct Logger {
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.lines.enabled(metadata)
+        metadata.target() == PRINT_TARGET || self.lines.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
+        if record.target() == PRINT_TARGET {
+            return live::say(record.args().to_string());
+        }
         if !self.lines.matches(record) {
             return;
         }

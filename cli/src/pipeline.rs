@@ -334,7 +334,8 @@ fn spawn<T: Send + 'static>(
         }
         run()
     };
-    thread::Builder::new().name(name.to_owned()).spawn(pinned).expect("the system starts a thread")
+    let thread = thread::Builder::new().name(name.to_owned()).stack_size(kolo_engine::STACK_BYTES);
+    thread.spawn(pinned).expect("the system starts a thread")
 }
 
 impl Running {

@@ -24,6 +24,8 @@ pub struct Counters {
     pub distinct_forgotten: AtomicU64,
     /// Outputs dropped because the topic that they name is missing, no text, or empty.
     pub topicless: AtomicU64,
+    /// Events that a `.map` dropped because its value is no map.
+    pub shapeless: AtomicU64,
     /// Values missing because an int or a float overflowed.
     pub overflow: AtomicU64,
     /// Values missing because of a division by zero.
@@ -34,11 +36,13 @@ pub struct Counters {
     pub missing_operand: AtomicU64,
     /// Values missing because an index, a key or a range lies outside.
     pub out_of_range: AtomicU64,
+    /// Calls of the program's functions that ended at a limit.
+    pub cut_short: AtomicU64,
 }
 
 impl Counters {
     /// Every counter with its name, for reports.
-    pub fn list(&self) -> [(&'static str, u64); 14] {
+    pub fn list(&self) -> [(&'static str, u64); 16] {
         [
             ("records", &self.records),
             ("outputs", &self.outputs),
@@ -49,11 +53,13 @@ impl Counters {
             ("repeated", &self.repeated),
             ("distinct_forgotten", &self.distinct_forgotten),
             ("topicless", &self.topicless),
+            ("shapeless", &self.shapeless),
             ("overflow", &self.overflow),
             ("division_by_zero", &self.division_by_zero),
             ("wrong_type", &self.wrong_type),
             ("missing_operand", &self.missing_operand),
             ("out_of_range", &self.out_of_range),
+            ("cut_short", &self.cut_short),
         ]
         .map(|(name, counter)| (name, counter.load(Ordering::Relaxed)))
     }

@@ -5,13 +5,13 @@
 //! column is copied as it came in.
 
 use crate::decode::Column;
-use crate::expr::compile::Schema;
-use crate::expr::{Context, Expr};
+use crate::expr::compile::{self, Schema};
+use crate::expr::{Context, Expr, RegisterIndex};
 use crate::json::Kind;
 use crate::number::{self, NUMBER_BYTES};
 use crate::pen::Pen;
 use crate::time;
-use crate::value::Value;
+use crate::value::{Owned, Value};
 
 /// Room that a line's buffer gets beyond what is reckoned with, so that longer pieces seldom make it grow.
 const LINE_BYTES: usize = 256;
@@ -52,6 +52,8 @@ enum Body {
     Fields(Vec<Field>),
     /// All fields of the record.
     Record,
+    /// The entries of the map in this register.
+    Map(RegisterIndex),
 }
 
 impl Encoder {
@@ -61,6 +63,14 @@ impl Encoder {
         let (mut type_field, mut time_field) = (None, None);
         let body = match schema {
             Schema::Record => Body::Record,
+            Schema::Map { register, .. } => {
+                let built_in = Expr::Constant(Owned::Str(event_type.into()));
+                let field = |name, built_in| {
+                    Some(Field { key: key(name), value: compile::entry_or(*register, name, built_in) })
+                };
+                (type_field, time_field) = (field("event_type", built_in), field("timestamp", Expr::Time));
+                Body::Map(*register)
+            }
             Schema::Fields { fields, .. } => {
                 let mut rest = Vec::new();
                 for (name, value) in fields {
@@ -93,7 +103,7 @@ impl Encoder {
         let fields = match &body {
             Body::Fields(fields) => fields.len(),
             // Room is made for each anew.
-            Body::Record => 2,
+            Body::Record | Body::Map(_) => 2,
         };
         // Beside the body there are two more fields at most, the head, a time with its key, and the closing brace.
         let room = (fields + 2) * Field::ROOM + Piece::<64>::ROOM + Piece::<32>::ROOM + time::Writer::ROOM + 1;
@@ -129,6 +139,10 @@ impl Encoder {
             }
             match &self.body {
                 Body::Fields(fields) => fields.iter().for_each(|field| field.write(cx, times, &mut pen, self.room)),
+                Body::Map(register) => {
+                    let map = cx.registers[usize::from(*register)].get();
+                    pen.append(self.room, |out| write_entries(map, times, out));
+                }
                 Body::Record => {
                     for (name, field) in cx.data_fields() {
                         if name != "timestamp" {
@@ -256,6 +270,18 @@ fn write_container(text: &str, out: &mut Vec<u8>) {
         out.extend(text.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')));
     } else {
         out.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// Appends the entries of a map as fields, each with a comma before it, except for those that every event has.
+#[inline(never)]
+fn write_entries(map: Value, times: &mut time::Writer, out: &mut Vec<u8>) {
+    let Value::Map(entries) = map else { return };
+    for (name, value) in entries.iter().filter(|(name, _)| !matches!(*name, "event_type" | "timestamp")) {
+        out.push(b',');
+        write_string(name, out);
+        out.push(b':');
+        write_value(*value, times, out);
     }
 }
 

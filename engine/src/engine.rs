@@ -19,9 +19,11 @@ use bumpalo::Bump;
 use crate::check::program::ConnectorKind;
 use crate::counters::Counters;
 use crate::decode::{AT_TIMESTAMP, ColumnIndex, DATA, Decoder, EVENT_TYPE, TIME_CREATED, TYPE, UTC_TIME};
+use crate::expr::user::Work;
 use crate::expr::{Context, KnownNumber, Tally};
 use crate::json::{Fault, Kind, Malformed};
 use crate::operators::States;
+use crate::operators::process::Process;
 use crate::plan::{Chain, Plan};
 use crate::report::Reporter;
 use crate::slot::{Assignment, Cause, Outputs, Slot};
@@ -65,6 +67,7 @@ pub(crate) struct Totals {
     pub(crate) repeated: u64,
     pub(crate) distinct_forgotten: u64,
     pub(crate) topicless: u64,
+    pub(crate) shapeless: u64,
 }
 
 /// The type that the last record named: neighbours mostly share it, and then one comparison tells.
@@ -266,6 +269,7 @@ impl Engine {
             time: Cell::new(None),
             registers,
             parameters: cells(plan.parameters, &self.arena),
+            work: Work::default(),
             arena: &self.arena,
             tally: &self.tally,
         };
@@ -302,11 +306,13 @@ impl Engine {
             (&counters.repeated, totals.repeated),
             (&counters.distinct_forgotten, totals.distinct_forgotten),
             (&counters.topicless, totals.topicless),
+            (&counters.shapeless, totals.shapeless),
             (&counters.overflow, tally.overflow.get()),
             (&counters.division_by_zero, tally.division_by_zero.get()),
             (&counters.wrong_type, tally.wrong_type.get()),
             (&counters.missing_operand, tally.missing_operand.get()),
             (&counters.out_of_range, tally.out_of_range.get()),
+            (&counters.cut_short, tally.cut_short.get()),
         ] {
             Counters::publish(counter, total);
         }
@@ -327,11 +333,30 @@ fn run_chain<'a>(chain: &'a Chain, cx: &Context<'a>, sinks: &mut Sinks, outputs:
             return;
         }
     }
+    if let Some(process) = &chain.process {
+        return run_process(process, cx, sinks, outputs);
+    }
     if let Some(publish) = &chain.publish {
         publish.put(cx, sinks.times, outputs, sinks.totals);
     }
     for fed in &chain.feeds {
         run_chain(fed, cx, sinks, outputs);
+    }
+}
+
+/// Runs the functions of a `.process`, then takes each event that they emitted through all that is behind it.
+#[inline(never)]
+fn run_process<'a>(process: &'a Process, cx: &Context<'a>, sinks: &mut Sinks, outputs: &mut Outputs) {
+    process.value.eval(cx);
+    for emitted in cx.take_emitted() {
+        let Some(exit) = process.exits.iter().find(|exit| exit.site == emitted.site) else { continue };
+        for (register, value) in exit.registers.iter().zip(emitted.fields) {
+            cx.registers[usize::from(*register)].set(*value);
+        }
+        run_chain(&exit.rest, cx, sinks, outputs);
+        for reader in &exit.readers {
+            run_chain(reader, cx, sinks, outputs);
+        }
     }
 }
 

@@ -23,5 +23,5 @@ pub mod value;
 
 pub use counters::Counters;
 pub use engine::Engine;
-pub use report::LOG_TARGET;
-pub use run::{Poisoned, run};
+pub use report::{LOG_TARGET, PRINT_TARGET, PROGRAM_TARGET};
+pub use run::{Poisoned, STACK_BYTES, run};

@@ -6,6 +6,12 @@ use std::time::{Duration, Instant};
 /// The log's target, by which it can be filtered.
 pub const LOG_TARGET: &str = "kolo::record";
 
+/// The target of what a program's `.log`, `.alert` and `.tap` write.
+pub const PROGRAM_TARGET: &str = "kolo::program";
+
+/// The target of what a program's `.print` writes: lines without time and level, which no filter holds back.
+pub const PRINT_TARGET: &str = "kolo::print";
+
 /// How many records a second are reported in full.
 const IN_FULL: u32 = 5;
 const PERIOD: Duration = Duration::from_secs(1);

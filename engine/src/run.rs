@@ -13,6 +13,9 @@ use crate::slot::Slot;
 /// keep the sink busy at the same time.
 const BATCH_SLOTS: usize = 256;
 
+/// The stack that a thread needs to run an engine: calls nest as deeply as the checker lets them.
+pub const STACK_BYTES: usize = 8 << 20;
+
 /// Another party of the lane stopped before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Poisoned;

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::expression::{Fields, Scope};
+use super::function::DeclaredFunction;
 use super::program::{At, Connector, ConnectorKind, Expr, ExprKind, Kafka, OffsetReset, Property, Variable as Value};
 use super::{Checker, Declared};
 use crate::diagnostic::{Code, Diagnostic, similar};
@@ -44,21 +45,28 @@ const KAFKA_PARAMS: &[&str] =
 const OWN_PROPERTIES: &[&str] = &["enable.auto.offset.store", "enable.partition.eof"];
 
 impl<'a> Checker<'a> {
-    /// Resolves variables and connectors from top to bottom. Returns the streams in order of declaration.
-    pub(super) fn resolve_constants(&mut self, statements: &[&'a Statement]) -> Vec<Declared<'a>> {
-        let mut streams = Vec::new();
+    /// Resolves variables and connectors from top to bottom. Returns the streams and the functions in order of
+    /// declaration.
+    pub(super) fn resolve_constants(
+        &mut self,
+        statements: &[&'a Statement],
+    ) -> (Vec<Declared<'a>>, Vec<DeclaredFunction<'a>>) {
+        let (mut streams, mut functions) = (Vec::new(), Vec::new());
         for statement in statements {
             match &statement.kind {
                 StatementKind::Variable(variable) => self.variable(variable),
                 StatementKind::Assign(assign) => self.assign(assign),
                 StatementKind::Connector(connector) => self.connector(connector),
+                StatementKind::Function(function) => {
+                    functions.push(DeclaredFunction { function, variables: self.program.variables.len() });
+                }
                 StatementKind::Stream(stream) => {
                     streams.push(Declared { stream, span: statement.span, variables: self.program.variables.len() });
                 }
                 _ => {}
             }
         }
-        streams
+        (streams, functions)
     }
 
     fn variable(&mut self, variable: &'a ast::Variable) {

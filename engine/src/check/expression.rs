@@ -1,6 +1,6 @@
 //! Expressions: what each name in them is, and whether functions are called as they can be.
 //!
-//! A name is, in this order: a parameter of an enclosing lambda; a field that is known to exist; a variable that is
+//! A name is, in this order: a parameter of an enclosing lambda; a local of the function around it; a field that is known to exist; a variable that is
 //! declared above; the stream's alias, which is the whole event; a field.
 
 use std::collections::HashSet;
@@ -8,6 +8,8 @@ use std::rc::Rc;
 
 use super::Checker;
 use super::aliases::Aliases;
+use super::function::Locals;
+use super::names::FunctionIndex;
 use super::program::{Expr, ExprKind, Function, Projection};
 use super::support;
 use crate::diagnostic::{Code, Diagnostic, similar};
@@ -93,6 +95,10 @@ pub(super) struct Scope<'s> {
     /// How many of the program's variables are visible.
     pub(super) variables: usize,
     parameters: Vec<Parameter>,
+    /// In a function's body: what it declares.
+    pub(super) locals: Option<Locals>,
+    /// Whether functions that emit may be called.
+    pub(super) may_emit: bool,
 }
 
 struct Parameter {
@@ -103,7 +109,9 @@ struct Parameter {
 
 impl<'s> Scope<'s> {
     pub(super) fn new(fields: Fields, variables: usize) -> Self {
-        Scope { fields, alias: None, qualifiers: Vec::new(), aliases: None, variables, parameters: Vec::new() }
+        let (qualifiers, parameters) = (Vec::new(), Vec::new());
+        let (aliases, locals) = (None, None);
+        Scope { fields, alias: None, qualifiers, aliases, variables, parameters, locals, may_emit: false }
     }
 
     /// After `.select` and `.emit` an event has the new fields only.
@@ -117,6 +125,10 @@ impl<'s> Scope<'s> {
     /// Whether a parameter of an enclosing lambda has that name.
     pub(super) fn has_parameter(&self, name: &str) -> bool {
         self.parameter(name).is_some()
+    }
+
+    fn local(&self, name: &str) -> Option<usize> {
+        self.locals.as_ref()?.find(name)
     }
 
     fn parameter(&self, name: &str) -> Option<&Parameter> {
@@ -187,7 +199,7 @@ impl Checker<'_> {
             },
             Tree::Lambda { .. } => {
                 let diagnostic = Diagnostic::new(Code::WrongArguments, expr.span, "a lambda cannot stand here")
-                    .help("lambdas are the second argument of `map` and `filter`, and the argument of `.filter`");
+                    .help("lambdas are the second argument of `map` and `filter`, and the argument of `.filter`, `.map` and `.process`");
                 self.report(diagnostic);
                 ExprKind::Null
             }
@@ -199,9 +211,12 @@ impl Checker<'_> {
         Box::new(self.resolve(expr, scope))
     }
 
-    fn resolve_name(&mut self, name: &str, span: Span, scope: &Scope<'_>) -> ExprKind {
+    fn resolve_name(&mut self, name: &str, span: Span, scope: &mut Scope<'_>) -> ExprKind {
         if let Some(parameter) = scope.parameter(name) {
             return parameter.number.map_or(ExprKind::Event, ExprKind::Parameter);
+        }
+        if let Some(local) = scope.local(name) {
+            return ExprKind::Local(local);
         }
         let variable = self.visible.get(name, scope.variables);
         if scope.fields.certainly(name) {
@@ -215,6 +230,9 @@ impl Checker<'_> {
             return ExprKind::Field(name.to_owned());
         }
         if let Some(index) = variable {
+            if let Some(locals) = &mut scope.locals {
+                locals.note_variable(index);
+            }
             return ExprKind::Variable(index);
         }
         if scope.alias == Some(name) {
@@ -224,10 +242,15 @@ impl Checker<'_> {
             Fields::BareWords => ExprKind::String(name.to_owned()),
             Fields::None => {
                 if !self.names.broken.contains(name) {
+                    let local = scope.locals.as_ref().and_then(|locals| similar(name, locals.names()));
+                    let note = match &scope.locals {
+                        Some(_) => "a function knows its parameters and variables; fields are given to it: `f(price)`",
+                        None => "a variable is visible below its declaration; fields exist in streams only",
+                    };
                     let diagnostic =
                         Diagnostic::new(Code::UnknownVariable, span, format!("there is no variable `{name}`"))
-                            .suggest(self.visible.similar(name))
-                            .note("a variable is visible below its declaration; fields exist in streams only");
+                            .suggest(local.or_else(|| self.visible.similar(name)))
+                            .note(note);
                     self.report(diagnostic);
                 }
                 ExprKind::Null
@@ -278,7 +301,10 @@ impl Checker<'_> {
                 return ExprKind::Null;
             }
         };
-        if self.names.functions.contains(name) || self.names.broken.contains(name) {
+        if let Some((function, declared)) = self.names.functions.get(name) {
+            return self.user_call(function, declared, args, span, scope);
+        }
+        if self.names.broken.contains(name) {
             return ExprKind::Null;
         }
         let Some((function, _, least, most)) = Function::ALL.iter().find(|(_, known, ..)| *known == name).copied()
@@ -286,14 +312,7 @@ impl Checker<'_> {
             self.unknown_function(name, callee.span);
             return ExprKind::Null;
         };
-        for arg in args {
-            if let Some(label) = &arg.name {
-                let message = format!("`{name}` has no argument `{}`", label.text);
-                let diagnostic = Diagnostic::new(Code::UnknownArgument, label.span, message)
-                    .help("the arguments of a function have no names");
-                self.report(diagnostic);
-            }
-        }
+        self.without_names(name, args);
         if args.len() < least || args.len() > most {
             let takes = match (least, most) {
                 (0, 0) => "no argument".into(),
@@ -315,6 +334,48 @@ impl Checker<'_> {
             });
         }
         ExprKind::Call { function, args: resolved }
+    }
+
+    /// The arguments of a function are told apart by their places.
+    fn without_names(&mut self, function: &str, args: &[Arg]) {
+        for label in args.iter().filter_map(|arg| arg.name.as_ref()) {
+            let message = format!("`{function}` has no argument `{}`", label.text);
+            let diagnostic = Diagnostic::new(Code::UnknownArgument, label.span, message)
+                .help("the arguments of a function have no names");
+            self.report(diagnostic);
+        }
+    }
+
+    /// A call of a function that the program declares.
+    fn user_call(
+        &mut self,
+        function: FunctionIndex,
+        declared: &ast::Function,
+        args: &[Arg],
+        span: Span,
+        scope: &mut Scope<'_>,
+    ) -> ExprKind {
+        self.without_names(&declared.name.text, args);
+        let takes = declared.parameters.len();
+        if args.len() != takes {
+            let plural = if takes == 1 { "" } else { "s" };
+            let message = format!("`{}` takes {takes} argument{plural}, not {}", declared.name.text, args.len());
+            let diagnostic =
+                Diagnostic::new(Code::WrongArguments, span, message).related(declared.name.span, "declared here");
+            self.report(diagnostic);
+        }
+        match &mut scope.locals {
+            Some(locals) => locals.note_call(function),
+            None => {
+                if matches!(scope.fields, Fields::None | Fields::BareWords) {
+                    self.functions.in_values.push((function, span, scope.variables));
+                }
+                if !scope.may_emit {
+                    self.functions.quiet_calls.push((function, span));
+                }
+            }
+        }
+        ExprKind::UserCall { function, args: args.iter().map(|arg| self.resolve(&arg.value, scope)).collect() }
     }
 
     fn unknown_function(&mut self, name: &str, span: Span) {
@@ -345,11 +406,11 @@ impl Checker<'_> {
         Expr { kind: ExprKind::Lambda(Box::new(body)), span: expr.span }
     }
 
-    /// The argument of `.filter`: an expression, or a lambda whose parameter is the event.
-    pub(super) fn resolve_filter(&mut self, expr: &ast::Expr, scope: &mut Scope<'_>) -> Expr {
+    /// The argument of `.filter`, `.map` and `.process`: an expression, or a lambda whose parameter is the event.
+    pub(super) fn resolve_of_event(&mut self, op: &str, expr: &ast::Expr, scope: &mut Scope<'_>) -> Expr {
         let ast::ExprKind::Lambda { parameters, body } = &expr.kind else { return self.resolve(expr, scope) };
         let [parameter] = &parameters[..] else {
-            let message = format!("the lambda of `.filter` has one parameter, not {}", parameters.len());
+            let message = format!("the lambda of `.{}` has one parameter, not {}", op, parameters.len());
             self.report(Diagnostic::new(Code::WrongArguments, expr.span, message));
             return Expr { kind: ExprKind::Null, span: expr.span };
         };

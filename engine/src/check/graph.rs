@@ -1,5 +1,7 @@
 //! Which stream reads which.
 
+use std::collections::HashMap;
+
 use super::program::MAX_DEPTH;
 use super::{Checker, Declared};
 use crate::diagnostic::{Code, Diagnostic};
@@ -8,11 +10,22 @@ use crate::syntax::ast::{self, EventAlgebra, Name, OpKind, SourceKind};
 impl<'a> Checker<'a> {
     /// The streams so that each comes after those that it reads. Circles come last.
     pub(super) fn order_streams(&mut self, streams: &[Declared<'a>]) -> Vec<usize> {
+        let mut emitters: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (index, declared) in streams.iter().enumerate() {
+            for event_type in self.emitted_by(declared.stream) {
+                emitters.entry(event_type).or_default().push(index);
+            }
+        }
         let reads: Vec<Vec<usize>> = streams
             .iter()
             .map(|declared| {
                 let names = names_read(declared.stream).into_iter().flat_map(|name| self.events_of(name));
-                names.filter_map(|name| self.names.streams.get(&name.text)).collect()
+                // Whoever emits events of a type feeds the streams that read it.
+                let read = |name: &Name| match self.names.streams.get(&name.text) {
+                    Some(stream) => vec![stream],
+                    None => emitters.get(self.names.type_in_data(&name.text).as_str()).cloned().unwrap_or_default(),
+                };
+                names.flat_map(read).collect()
             })
             .collect();
         let mut readers: Vec<Vec<usize>> = vec![Vec::new(); streams.len()];
@@ -35,6 +48,26 @@ impl<'a> Checker<'a> {
         self.report_circles(streams, &waiting, &reads);
         order.extend((0..streams.len()).filter(|stream| waiting[*stream] > 0));
         order
+    }
+
+    /// The types of the events that a stream's `.process` emits; a type may come several times.
+    fn emitted_by(&self, stream: &'a ast::Stream) -> Vec<&str> {
+        let mut types = Vec::new();
+        for op in stream.ops.iter().filter(|op| op.name.text == "process") {
+            if let OpKind::Plain(args) = &op.kind {
+                args.iter().for_each(|arg| self.emitted_in(&arg.value, &mut types));
+            }
+        }
+        types
+    }
+
+    fn emitted_in<'s>(&'s self, expr: &'a ast::Expr, types: &mut Vec<&'s str>) {
+        if let ast::ExprKind::Name(name) = &expr.kind
+            && let Some((function, _)) = self.names.functions.get(name)
+        {
+            types.extend(self.functions.emits[function].iter().map(|(event_type, _)| event_type.as_str()));
+        }
+        expr.parts(&mut |part| self.emitted_in(part, types));
     }
 
     /// What is read by the name: the steps of a pattern, or the name itself.

@@ -5,18 +5,22 @@
 //! 1. `names`: who declares what, and what is declared twice.
 //! 2. `types`: the fields of every event, inherited ones included.
 //! 3. `constants`: variables and connectors, from top to bottom; a variable is visible below its declaration.
-//! 4. `graph`: which stream reads which; circles and long chains.
-//! 5. `source`, `sequence`, `stream`, `target`: what a stream reads, does and publishes, each stream after those that it
-//!    reads, so that its fields are known.
+//! 4. `function`: what functions do, and which call which.
+//! 5. `graph`: which stream reads which; circles and long chains.
+//! 6. `source`, `sequence`, `stream`, `events`, `target`: what a stream reads, does and publishes, each stream after those
+//!    that it reads, so that its fields are known.
 //!
-//! `expression` resolves the expressions of passes 3 and 5, `aliases` what they say of captured events; `support` says which parts of the language are refused.
+//! `expression` resolves the expressions of passes 3, 4 and 6, `aliases` what they say of captured events; `support` says
+//! which parts of the language are refused.
 //!
 //! What is wrong in one place does not hide what is wrong in another, and is not reported again as its own consequences:
 //! a name whose declaration has a syntax error counts as declared.
 
 mod aliases;
 mod constants;
+mod events;
 mod expression;
+mod function;
 mod graph;
 mod names;
 pub mod program;
@@ -54,6 +58,7 @@ pub fn check(source: &SourceFile, env: Environment<'_>) -> (Option<Program>, Vec
         names: Names::default(),
         program: Program::default(),
         visible: Default::default(),
+        functions: Default::default(),
         diagnostics: Vec::new(),
     };
     checker.run(&statements, &tree.broken);
@@ -83,6 +88,7 @@ struct Checker<'a> {
     names: Names<'a>,
     program: Program,
     visible: constants::Visible<'a>,
+    functions: function::Functions,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -100,12 +106,14 @@ impl<'a> Checker<'a> {
     fn run(&mut self, statements: &[&'a Statement], broken: &'a [ast::Name]) {
         self.collect_names(statements, broken);
         self.resolve_events(statements);
-        let streams = self.resolve_constants(statements);
+        let (streams, functions) = self.resolve_constants(statements);
+        self.resolve_functions(&functions);
         for statement in statements {
             self.refuse_statement(statement);
         }
         let order = self.order_streams(&streams);
         self.resolve_streams(&streams, &order);
+        self.check_quiet_calls();
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {

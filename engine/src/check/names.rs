@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::Checker;
 use crate::diagnostic::{Code, Diagnostic, similar};
-use crate::syntax::ast::{self, Name, SourceKind, Span, Statement, StatementKind};
+use crate::syntax::ast::{self, BodyKind, Name, SourceKind, Span, Statement, StatementKind};
+
+/// Which function, in order of declaration.
+pub(super) type FunctionIndex = usize;
 
 /// The declared names, by kind.
 #[derive(Default)]
@@ -13,13 +16,14 @@ pub(super) struct Names<'a> {
     pub(super) contexts: Table<'a, ()>,
     pub(super) events: Table<'a, &'a ast::Event>,
     pub(super) types: Table<'a, &'a ast::TypeDecl>,
-    pub(super) functions: Table<'a, ()>,
+    /// With its index in declaration order.
+    pub(super) functions: Table<'a, (FunctionIndex, &'a ast::Function)>,
     pub(super) patterns: Table<'a, &'a ast::Pattern>,
     /// The value is the stream's index in declaration order.
     pub(super) streams: Table<'a, usize>,
     /// Table by statements that have a syntax error; they may be of any kind.
     pub(super) broken: HashSet<&'a str>,
-    /// The event types that some `.from` binds to a topic.
+    /// The event types that some `.from` binds to a topic, or some function emits.
     bound: HashSet<&'a str>,
     /// What is misspelt may be meant to be one of these, in the order of their declaration.
     sources: Vec<&'a str>,
@@ -78,6 +82,11 @@ impl<'a> Names<'a> {
             || self.broken.contains(name)
     }
 
+    /// How records name the event type that the program calls `name`.
+    pub(super) fn type_in_data(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
     /// The event type, stream or pattern that `name` is probably meant to be.
     pub(super) fn similar_source(&mut self, name: &'a str) -> Option<&'a str> {
         *self.found.entry(name).or_insert_with(|| similar(name, self.sources.iter().copied()))
@@ -87,7 +96,7 @@ impl<'a> Names<'a> {
 impl<'a> Checker<'a> {
     pub(super) fn collect_names(&mut self, statements: &[&'a Statement], broken: &'a [Name]) {
         self.names.broken = broken.iter().map(|name| name.text.as_str()).collect();
-        let mut streams = 0;
+        let (mut streams, mut functions) = (0, 0);
         for statement in statements {
             let names = &mut self.names;
             let (kind, name, earlier) = match &statement.kind {
@@ -95,7 +104,11 @@ impl<'a> Checker<'a> {
                 StatementKind::Context(c) => ("context", &c.name, names.contexts.insert(&c.name, ())),
                 StatementKind::Event(e) => ("event", &e.name, names.events.insert(&e.name, e)),
                 StatementKind::Type(t) => ("type", &t.name, names.types.insert(&t.name, t)),
-                StatementKind::Function(f) => ("function", &f.name, names.functions.insert(&f.name, ())),
+                StatementKind::Function(f) => {
+                    functions += 1;
+                    emitted_in(&f.body, &mut |event| _ = names.bound.insert(event));
+                    ("function", &f.name, names.functions.insert(&f.name, (functions - 1, f)))
+                }
                 StatementKind::Pattern(p) => ("pattern", &p.name, names.patterns.insert(&p.name, p)),
                 StatementKind::Stream(s) => {
                     streams += 1;
@@ -132,5 +145,20 @@ impl<'a> Checker<'a> {
             diagnostic = diagnostic.related(earlier, "declared first");
         }
         self.report(diagnostic);
+    }
+}
+
+/// Calls `visit` for the type of each `emit` in a function's body.
+fn emitted_in<'a>(body: &'a [ast::BodyStatement], visit: &mut dyn FnMut(&'a str)) {
+    for statement in body {
+        match &statement.kind {
+            BodyKind::If { branches, otherwise } => {
+                branches.iter().for_each(|(_, block)| emitted_in(block, visit));
+                otherwise.iter().for_each(|block| emitted_in(block, visit));
+            }
+            BodyKind::For { body, .. } | BodyKind::While { body, .. } => emitted_in(body, visit),
+            BodyKind::Emit { event, .. } => visit(&event.text),
+            _ => {}
+        }
     }
 }

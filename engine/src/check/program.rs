@@ -26,12 +26,29 @@ pub struct Program {
     pub events: Vec<EventType>,
     /// The values of `let`, `var` and `const`, one for each assignment: a stream sees the last one above it.
     pub variables: Vec<Variable>,
+    /// What `fn` declares, in order of declaration. None calls itself, directly or through others.
+    pub functions: Vec<UserFunction>,
     /// One for each `.from`, in order of declaration.
     pub sources: Vec<Source>,
     /// One for each `.to`, in order of declaration.
     pub targets: Vec<Target>,
     /// The streams, in order of declaration, in which the streams that read one event run.
     pub streams: Vec<Stream>,
+}
+
+impl Program {
+    /// The functions that `expr` calls, directly and through others, are added to `called`, each once and in order of
+    /// their first call. No function may call itself.
+    pub fn visit_calls(&self, expr: &Expr, called: &mut Vec<usize>) {
+        if let ExprKind::UserCall { function, .. } = &expr.kind
+            && !called.contains(function)
+        {
+            called.push(*function);
+            let body = self.functions.get(*function).map_or(&[][..], |function| &function.body);
+            BodyStatement::each_expr(body, &mut |expr| self.visit_calls(expr, called));
+        }
+        expr.parts(&mut |part| self.visit_calls(part, called));
+    }
 }
 
 /// A value and where it is written.
@@ -133,6 +150,114 @@ pub struct Variable {
     pub value: Expr,
 }
 
+/// A function that the program declares.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserFunction {
+    /// Its name.
+    pub name: Name,
+    /// How many parameters it has. They are its first locals.
+    pub parameters: usize,
+    /// How many locals it has, its parameters included.
+    pub locals: usize,
+    /// Its statements.
+    pub body: Vec<BodyStatement>,
+}
+
+/// One statement of a function.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BodyStatement {
+    /// `if`, `elif` and `else`: the first block whose condition is true.
+    If {
+        /// The conditions, each with its block.
+        branches: Vec<(Expr, Vec<BodyStatement>)>,
+        /// The block of `else`; empty without one.
+        otherwise: Vec<BodyStatement>,
+    },
+    /// `for`: once for every element.
+    For {
+        /// The local that takes each element.
+        local: usize,
+        /// An array or a range.
+        over: Expr,
+        /// What is repeated.
+        body: Vec<BodyStatement>,
+    },
+    /// `while`: as long as the condition is true.
+    While {
+        /// What decides.
+        condition: Expr,
+        /// What is repeated.
+        body: Vec<BodyStatement>,
+    },
+    /// Ends the innermost loop.
+    Break,
+    /// Goes on with the next turn of the innermost loop.
+    Continue,
+    /// Ends the function; without a value, its value is missing.
+    Return(Option<Expr>),
+    /// A declaration or an assignment.
+    Set {
+        /// Which local.
+        local: usize,
+        /// Its value.
+        value: Expr,
+    },
+    /// `emit TYPE(name: expr, …)`. The function is called in `.process` only.
+    Emit {
+        /// The event's type, as records name it.
+        event_type: String,
+        /// Its fields.
+        fields: Vec<Projection>,
+    },
+    /// An expression. The last one that is reached is the function's value, if no `return` is.
+    Value(Expr),
+}
+
+impl BodyStatement {
+    /// Calls `visit` for each expression that stands in `statements`, but not for the parts of it.
+    pub fn each_expr<'b>(statements: &'b [BodyStatement], visit: &mut dyn FnMut(&'b Expr)) {
+        for statement in statements {
+            match statement {
+                BodyStatement::If { branches, otherwise } => {
+                    for (condition, block) in branches {
+                        visit(condition);
+                        Self::each_expr(block, visit);
+                    }
+                    Self::each_expr(otherwise, visit);
+                }
+                BodyStatement::For { over: expr, body, .. } | BodyStatement::While { condition: expr, body } => {
+                    visit(expr);
+                    Self::each_expr(body, visit);
+                }
+                BodyStatement::Return(Some(value)) | BodyStatement::Set { value, .. } | BodyStatement::Value(value) => {
+                    visit(value)
+                }
+                BodyStatement::Emit { fields, .. } => fields.iter().for_each(|field| visit(&field.value)),
+                BodyStatement::Break | BodyStatement::Continue | BodyStatement::Return(None) => {}
+            }
+        }
+    }
+
+    /// Calls `visit` for each `emit` in `statements`, in the order in which they are written.
+    pub fn each_emit<'b>(statements: &'b [BodyStatement], visit: &mut dyn FnMut(&'b str, &'b [Projection])) {
+        for statement in statements {
+            match statement {
+                BodyStatement::If { branches, otherwise } => {
+                    branches.iter().for_each(|(_, block)| Self::each_emit(block, visit));
+                    Self::each_emit(otherwise, visit);
+                }
+                BodyStatement::For { body, .. } | BodyStatement::While { body, .. } => Self::each_emit(body, visit),
+                BodyStatement::Emit { event_type, fields } => visit(event_type, fields),
+                BodyStatement::Break
+                | BodyStatement::Continue
+                | BodyStatement::Return(_)
+                | BodyStatement::Set { .. }
+                | BodyStatement::Value(_) => {}
+            }
+        }
+    }
+}
+
 /// One `.from`: an event type that arrives on a topic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {
@@ -223,10 +348,36 @@ pub enum Operator {
     Emit(Vec<Projection>),
     /// `.limit(n)`: the first n events pass.
     Limit(u64),
+    /// `.map` to a map whose fields are known only when it runs: an event with the map's entries as its fields. What is no
+    /// map makes no event.
+    Map(Expr),
+    /// `.process`: the expression's value is of no interest. The stream goes on with the events that the functions which
+    /// it calls emit, each with fields and a type of its own.
+    Process(Expr),
+    /// `.print`, `.log`, `.alert`, `.tap`: tells a person about the event, and passes it on.
+    Tell(Tell),
     /// `.distinct(expr)`: an event whose value was there before does not pass; without one all fields are compared.
     Distinct(Option<Expr>),
     /// `->`, `sequence`, a pattern: the matches of a sequence. It comes before all other operators.
     Sequence(Box<Sequence>),
+}
+
+/// What a person is told of an event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tell {
+    /// The log's level; `None`: a line on stderr, whatever the log's filter.
+    pub level: Option<log::Level>,
+    /// The line's pieces, one after the other.
+    pub pieces: Vec<Piece>,
+}
+
+/// A piece of a line that a person reads.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Piece {
+    /// The same for every event.
+    Text(String),
+    /// A value: a text without quotes, everything else as in JSON.
+    Value(Expr),
 }
 
 /// A field of a projected event. One whose value is missing is left out.
@@ -241,8 +392,9 @@ pub struct Projection {
 /// What a stream puts out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Output {
-    /// The outputs' `event_type`: the stream's name, or the one of `.emit(as TYPE)`.
-    pub event_type: String,
+    /// The outputs' `event_type`: the stream's name, or the one of `.emit(as TYPE)`. `None`: the type with which
+    /// `.process` emitted them.
+    pub event_type: Option<String>,
     /// Where they go, indices into [`Program::targets`]; empty: only to standard output.
     pub targets: Vec<usize>,
 }
@@ -254,6 +406,42 @@ pub struct Expr {
     pub kind: ExprKind,
     /// Where it is written.
     pub span: Span,
+}
+
+impl Expr {
+    /// Calls `visit` for each expression of which this one consists directly.
+    pub fn parts<'e>(&'e self, visit: &mut dyn FnMut(&'e Expr)) {
+        match &self.kind {
+            ExprKind::Null
+            | ExprKind::Bool(_)
+            | ExprKind::Int(_)
+            | ExprKind::Float(_)
+            | ExprKind::String(_)
+            | ExprKind::Duration(_)
+            | ExprKind::Timestamp(_)
+            | ExprKind::Field(_)
+            | ExprKind::Event
+            | ExprKind::Captured(_)
+            | ExprKind::Variable(_)
+            | ExprKind::Parameter(_)
+            | ExprKind::Local(_) => {}
+            ExprKind::Array(items) => items.iter().for_each(visit),
+            ExprKind::Map(entries) => entries.iter().for_each(|(_, value)| visit(value)),
+            ExprKind::Member { of, .. } => visit(of),
+            ExprKind::Index { of, index } => [of, index].into_iter().for_each(|part| visit(part)),
+            ExprKind::Slice { of, from, to } => {
+                [Some(of), from.as_ref(), to.as_ref()].into_iter().flatten().for_each(|part| visit(part));
+            }
+            ExprKind::Call { args, .. } | ExprKind::UserCall { args, .. } => args.iter().for_each(visit),
+            ExprKind::Lambda(body) => visit(body),
+            ExprKind::Unary { operand, .. } | ExprKind::IsNull { operand, .. } => visit(operand),
+            ExprKind::Binary { left, right, .. } => [left, right].into_iter().for_each(|part| visit(part)),
+            ExprKind::Range { from, to, .. } => [from, to].into_iter().for_each(|part| visit(part)),
+            ExprKind::If { condition, then, otherwise } => {
+                [condition, then, otherwise].into_iter().for_each(|part| visit(part));
+            }
+        }
+    }
 }
 
 /// The resolved expressions.
@@ -288,6 +476,8 @@ pub enum ExprKind {
     /// A parameter of an enclosing lambda. Parameters are numbered from the outermost lambda of the expression inwards,
     /// from 0, left to right.
     Parameter(usize),
+    /// A local of the function around it: a parameter first.
+    Local(usize),
     /// A field of a map: `of.field`, `of?.field`. Missing if there is none, or `of` is no map.
     Member {
         /// Of what.
@@ -315,6 +505,13 @@ pub enum ExprKind {
     Call {
         /// Which function.
         function: Function,
+        /// As many arguments as it takes.
+        args: Vec<Expr>,
+    },
+    /// A function that the program declares: index into [`Program::functions`].
+    UserCall {
+        /// Which function.
+        function: usize,
         /// As many arguments as it takes.
         args: Vec<Expr>,
     },

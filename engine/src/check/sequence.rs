@@ -496,7 +496,7 @@ impl<'a> Checker<'a> {
             }
             let mut conditions = Vec::new();
             for filter in &step.filters {
-                conditions.push(self.resolve_filter(filter, scope));
+                conditions.push(self.resolve_of_event("filter", filter, scope));
             }
             for condition in reads.condition.into_iter().chain(step.predicate) {
                 conditions.push(self.resolve(condition, scope));

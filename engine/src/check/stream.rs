@@ -60,9 +60,11 @@ impl<'a> Checker<'a> {
                 sequence.captures = aliases.captures;
             }
             fields[*index] = scope.fields;
-            let output = (emitted.is_some() || published.is_some()).then(|| Output {
-                event_type: event_type.unwrap_or(&declared.stream.name).text.clone(),
-                targets: Vec::new(),
+            let processed = operators.iter().any(|operator| matches!(operator, Operator::Process(_)));
+            let output = (emitted.is_some() || published.is_some() || processed).then(|| {
+                let own_type = processed && emitted.is_none();
+                let event_type = (!own_type).then(|| event_type.unwrap_or(&declared.stream.name).text.clone());
+                Output { event_type, targets: Vec::new() }
             });
             let stream = Stream { name: declared.stream.name.clone(), inputs, operators, output, span: declared.span };
             resolved[*index] = Some((stream, targets));
@@ -133,8 +135,22 @@ impl<'a> Checker<'a> {
             }
             ("filter", OpKind::Plain(args)) => {
                 if let Some(arg) = self.one(op, args) {
-                    building.operators.push(Operator::Where(self.resolve_filter(arg, scope)));
+                    building.operators.push(Operator::Where(self.resolve_of_event(name, arg, scope)));
                 }
+            }
+            ("map", OpKind::Plain(args)) => {
+                if let Some(arg) = self.one(op, args) {
+                    self.map(op, arg, &declared.stream.name.text, building);
+                }
+            }
+            ("process", OpKind::Plain(args)) => {
+                if let Some(arg) = self.one(op, args) {
+                    self.process(op, arg, declared, building);
+                }
+            }
+            ("print" | "log" | "alert" | "tap", OpKind::Plain(args)) => {
+                let tell = self.tell(op, args, &declared.stream.name.text, scope);
+                building.operators.push(Operator::Tell(tell));
             }
             ("select", OpKind::Plain(args)) => {
                 if args.is_empty() {
@@ -231,7 +247,7 @@ impl<'a> Checker<'a> {
     }
 
     /// `name: expr`, and a field's name alone where `bare` allows it.
-    fn projections(&mut self, args: &[Arg], scope: &mut Scope<'_>, bare: bool) -> Vec<Projection> {
+    pub(super) fn projections(&mut self, args: &[Arg], scope: &mut Scope<'_>, bare: bool) -> Vec<Projection> {
         let mut projections: Vec<Projection> = Vec::new();
         let mut names = Vec::new();
         for arg in args {

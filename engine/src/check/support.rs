@@ -40,12 +40,12 @@ pub(super) const OPERATIONS: &[(&str, Support)] = &[
     ("watermark", Support::NotYet),
     ("allowed_lateness", Support::NotYet),
     ("order_by", Support::NotYet),
-    ("map", Support::NotYet),
-    ("process", Support::NotYet),
-    ("print", Support::NotYet),
-    ("log", Support::NotYet),
-    ("alert", Support::NotYet),
-    ("tap", Support::NotYet),
+    ("map", Support::Yes),
+    ("process", Support::Yes),
+    ("print", Support::Yes),
+    ("log", Support::Yes),
+    ("alert", Support::Yes),
+    ("tap", Support::Yes),
     ("context", Support::NotYet),
     ("trend_aggregate", Support::Yes),
     ("pattern", Support::NotYet),
@@ -95,7 +95,6 @@ impl<'a> Checker<'a> {
     pub(super) fn refuse_statement(&mut self, statement: &'a Statement) {
         match &statement.kind {
             StatementKind::Context(context) => self.not_yet(context.name.span, "`context`"),
-            StatementKind::Function(function) => self.not_yet(function.name.span, "`fn`"),
             StatementKind::Import(import) if import.foreign => {
                 let message = "kolo runs no foreign functions, and will not";
                 let diagnostic =

@@ -121,6 +121,8 @@ fn show(e: &Expr) -> String {
         ExprKind::Captured(index) => format!("c{index}"),
         ExprKind::Variable(index) => format!("v{index}"),
         ExprKind::Parameter(index) => format!("p{index}"),
+        ExprKind::Local(index) => format!("l{index}"),
+        ExprKind::UserCall { function, args } => format!("f{function}({})", all(args)),
         ExprKind::Member { of, field } => format!("{}.{field}", show(of)),
         ExprKind::Index { of, index } => format!("{}[{}]", show(of), show(index)),
         ExprKind::Slice { of, from, to } => format!("{}[{}:{}]", show(of), optional(from), optional(to)),
@@ -146,6 +148,9 @@ fn operators(stream: &Stream) -> Vec<String> {
         Operator::Emit(projections) => format!("emit {}", fields(projections)),
         Operator::Limit(limit) => format!("limit {limit}"),
         Operator::Distinct(value) => format!("distinct {}", value.as_ref().map_or("all".into(), show)),
+        Operator::Map(value) => format!("map {}", show(value)),
+        Operator::Process(value) => format!("process {}", show(value)),
+        Operator::Tell(tell) => format!("tell {:?} {} pieces", tell.level, tell.pieces.len()),
         Operator::Sequence(sequence) => format!("sequence of {}", sequence.steps.len()),
     };
     stream.operators.iter().map(one).collect()
@@ -176,7 +181,7 @@ fn the_first_scenario_becomes_a_program() {
     assert_eq!((ticks.operators.len(), &ticks.output), (0, &None));
     assert_eq!(filtered.inputs, [Input { from: Origin::Stream(0), predicate: None }]);
     assert_eq!(operators(filtered), ["where (.price Greater 50)", "emit symbol=.symbol cost=(-2 Multiply .price)"]);
-    assert_eq!(filtered.output, Some(Output { event_type: "Filtered".into(), targets: vec![0] }));
+    assert_eq!(filtered.output, Some(Output { event_type: Some("Filtered".into()), targets: vec![0] }));
     let target = &program.targets[0];
     assert!(matches!(&target.topic, Topic::Fixed(topic) if topic.value == "filtered"));
     assert_eq!(target.key.as_ref().map(show), Some(".symbol".into()));
@@ -217,6 +222,47 @@ fn variables_are_visible_below_their_declaration() {
     let program = good("stream A = Tick.where(x > low).emit()\nlet low = 1\n");
     assert_eq!(operators(&program.streams[0]), ["where (.x Greater .low)"]);
     assert_eq!(codes("let a = b\nlet b = 1"), ["E028"]);
+}
+
+#[test]
+fn functions_know_their_parameters_their_locals_and_the_variables_above_them() {
+    let program = good(
+        "let low = 5\nfn above(x: float, limit: float) -> bool:\n    var y = x + low\n    for x in [1, 2]:\n\
+         \x20       let low = x\n        y := y + low\n    y > half(limit)\n\
+         fn half(low: float): low / 2\n"
+            .replace("): low", "):\n    low")
+            .as_str(),
+    );
+    let [above, half] = &program.functions[..] else { panic!("{:?}", program.functions) };
+    assert_eq!((above.parameters, above.locals, half.parameters, half.locals), (2, 5, 1, 1));
+    let [BodyStatement::Set { local: 2, value }, BodyStatement::For { local: 3, body, .. }, BodyStatement::Value(last)] =
+        &above.body[..]
+    else {
+        panic!("{:?}", above.body)
+    };
+    assert_eq!([value, last].map(show), ["(l0 Add v0)", "(l2 Greater f1(l1))"]);
+    let [BodyStatement::Set { local: 4, value: low }, BodyStatement::Set { local: 2, value: sum }] = &body[..] else {
+        panic!("{body:?}")
+    };
+    assert_eq!([low, sum].map(show), ["l3", "(l2 Add l4)"]);
+}
+
+#[test]
+fn only_values_of_variables_depend_on_the_order_of_functions() {
+    let below = "let a = f(1)\nfn f(x: int):\n    x + g()\nfn g():\n    2\n";
+    good(&format!("{below}stream S = T.emit(a: a)"));
+    let reads = "let a = f(1)\nlet b = 2\nfn f(x: int):\n    x + g()\nfn g():\n    b\nstream S = T.emit(a: a)";
+    assert_eq!(codes(reads), ["E028"]);
+}
+
+#[test]
+fn calls_may_stack_up_to_a_limit() {
+    let chain = |length: usize| {
+        let functions = (0..length).map(|i| format!("fn f{i}(x: int):\n    f{}(x) + 1\n", i + 1));
+        functions.collect::<String>() + &format!("fn f{length}(x: int):\n    x\nstream S = T.emit(a: f0(1))")
+    };
+    assert_eq!(codes(&chain(90)), <[&str; 0]>::default());
+    assert_eq!(codes(&chain(110)), ["E030"]);
 }
 
 #[test]
@@ -310,7 +356,9 @@ fn outputs_are_what_emit_and_to_make() {
     let outputs: Vec<Option<(&str, &[usize])>> = program
         .streams
         .iter()
-        .map(|stream| stream.output.as_ref().map(|output| (output.event_type.as_str(), &output.targets[..])))
+        .map(|stream| {
+            stream.output.as_ref().map(|output| (output.event_type.as_deref().unwrap_or_default(), &output.targets[..]))
+        })
         .collect();
     assert_eq!(
         outputs,

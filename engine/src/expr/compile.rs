@@ -1,7 +1,10 @@
 //! Checked expressions to compiled ones.
 
-use crate::check::program::{Expr as Checked, ExprKind, Function};
+use std::sync::Arc;
+
+use crate::check::program::{BodyStatement, Expr as Checked, ExprKind, Function, UserFunction};
 use crate::decode::{ColumnIndex, RESERVED};
+use crate::expr::user::{self, Statement};
 use crate::expr::{Expr, Order, Place, RegisterIndex};
 use crate::syntax::ast::{BinaryOp, UnaryOp};
 use crate::value::{self, Owned};
@@ -17,6 +20,31 @@ pub(crate) enum Schema {
         event_type: Option<Box<str>>,
         fields: Vec<(Box<str>, Expr)>,
     },
+    /// The entries of a map that is known only when it runs.
+    Map {
+        /// The name of the event's type, where it is not the record's own.
+        event_type: Option<Box<str>>,
+        /// Where the map lies.
+        register: RegisterIndex,
+    },
+}
+
+impl Schema {
+    /// The name of the event's type, where it is not the record's own.
+    pub(crate) fn event_type(&self) -> Option<&str> {
+        match self {
+            Schema::Record => None,
+            Schema::Fields { event_type, .. } | Schema::Map { event_type, .. } => event_type.as_deref(),
+        }
+    }
+
+    /// The same fields, in an event of another type. A record keeps its own.
+    pub(crate) fn rename(&mut self, name: &str) {
+        match self {
+            Schema::Record => {}
+            Schema::Fields { event_type, .. } | Schema::Map { event_type, .. } => *event_type = Some(name.into()),
+        }
+    }
 }
 
 /// Collects what the expressions of a plan need.
@@ -28,18 +56,40 @@ pub(crate) struct Compiler<'p> {
     pub(crate) variables: &'p [Owned],
     /// How many registers there are.
     pub(crate) registers: usize,
-    /// How many parameters of nested lambdas there are at most.
+    /// How many cells there are for parameters of lambdas and locals of functions.
     pub(crate) parameters: usize,
-    /// How many lambdas enclose the expression at hand.
-    lambdas: usize,
+    /// The program's functions, and those of them that are compiled.
+    declared: &'p [UserFunction],
+    functions: Vec<Option<Arc<user::Function>>>,
+    /// Where the parameters and locals of the expression at hand lie.
+    frame: Frame,
     /// Whether some expression reads a record as a whole.
     pub(crate) keep_fields: bool,
 }
 
+/// The cells of a function's expressions, or of those that stand in no function.
+#[derive(Debug, Default)]
+struct Frame {
+    /// The cell of the function's first local.
+    first_local: usize,
+    /// By nesting: the cell of a lambda's parameter.
+    lambdas: Vec<usize>,
+    /// How many lambdas enclose the expression at hand.
+    depth: usize,
+}
+
 impl<'p> Compiler<'p> {
-    pub(crate) fn new(variables: &'p [Owned]) -> Self {
-        let columns = RESERVED.map(Box::from).into();
-        Compiler { columns, variables, registers: 0, parameters: 0, lambdas: 0, keep_fields: false }
+    pub(crate) fn new(variables: &'p [Owned], declared: &'p [UserFunction]) -> Self {
+        Compiler {
+            columns: RESERVED.map(Box::from).into(),
+            variables,
+            registers: 0,
+            parameters: 0,
+            declared,
+            functions: vec![None; declared.len()],
+            frame: Frame::default(),
+            keep_fields: false,
+        }
     }
 
     /// A register of its own.
@@ -75,7 +125,12 @@ impl<'p> Compiler<'p> {
             // Only behind a sequence, which the checker refuses.
             ExprKind::Captured(_) => Expr::Constant(Owned::Missing),
             ExprKind::Variable(index) => Expr::Constant(self.variables[*index].clone()),
-            ExprKind::Parameter(index) => Expr::Parameter(*index),
+            ExprKind::Parameter(index) => Expr::Parameter(self.frame.lambdas[*index]),
+            ExprKind::Local(index) => Expr::Parameter(self.frame.first_local + index),
+            ExprKind::UserCall { function, args } => {
+                let args = args.iter().map(|arg| self.expr(arg, schema)).collect();
+                Expr::UserCall(user::Call { function: self.function(*function), args })
+            }
             ExprKind::Member { of, field } => Expr::Member(self.boxed(of, schema), field.as_str().into()),
             ExprKind::Index { of, index } => Expr::Index(self.pair(of, index, schema)),
             ExprKind::Slice { of, from, to } => {
@@ -121,6 +176,7 @@ impl<'p> Compiler<'p> {
                 Expr::Record
             }
             Schema::Fields { fields, .. } => Expr::Map(fields.clone().into()),
+            Schema::Map { register, .. } => Expr::Register(*register),
         }
     }
 
@@ -132,17 +188,14 @@ impl<'p> Compiler<'p> {
                 "timestamp" => Expr::TimestampOrTime,
                 _ => Expr::Column(self.column(name)),
             },
-            Schema::Fields { event_type, fields } => {
-                if let Some((_, fetch)) = fields.iter().find(|(field, _)| **field == *name) {
-                    return fetch.clone();
-                }
-                match (name, event_type) {
-                    ("event_type", None) => Expr::EventType,
-                    ("event_type", Some(name)) => Expr::Constant(Owned::Str(name.clone())),
-                    ("timestamp", _) => Expr::Time,
-                    _ => Expr::Constant(Owned::Missing),
-                }
-            }
+            Schema::Fields { event_type, fields } => match fields.iter().find(|(field, _)| **field == *name) {
+                Some((_, fetch)) => fetch.clone(),
+                None => built_in(name, event_type.as_deref()).unwrap_or(Expr::Constant(Owned::Missing)),
+            },
+            Schema::Map { event_type, register } => match built_in(name, event_type.as_deref()) {
+                Some(built_in) => entry_or(*register, name, built_in),
+                None => Expr::Member(Box::new(Expr::Register(*register)), name.into()),
+            },
         }
     }
 
@@ -157,12 +210,72 @@ impl<'p> Compiler<'p> {
     fn each(&mut self, function: Function, args: &[Checked], schema: &Schema) -> Expr {
         let [over, lambda] = args else { return Expr::Constant(Owned::Missing) };
         let over = self.boxed(over, schema);
-        let parameter = self.lambdas;
-        self.lambdas += 1;
-        self.parameters = self.parameters.max(self.lambdas);
+        if self.frame.depth == self.frame.lambdas.len() {
+            self.frame.lambdas.push(self.parameters);
+            self.parameters += 1;
+        }
+        let parameter = self.frame.lambdas[self.frame.depth];
+        self.frame.depth += 1;
         let body = self.boxed(lambda, schema);
-        self.lambdas -= 1;
+        self.frame.depth -= 1;
         Expr::Each { keep: function == Function::Filter, over, body, parameter }
+    }
+
+    /// A function of the program, compiled when it is called for the first time. It has cells of its own: whoever calls
+    /// it, whatever lambda it is called in, its values are nobody else's.
+    fn function(&mut self, index: usize) -> Arc<user::Function> {
+        if let Some(function) = &self.functions[index] {
+            return Arc::clone(function);
+        }
+        let declared = &self.declared[index];
+        let frame = Frame { first_local: self.parameters, ..Frame::default() };
+        self.parameters += declared.locals;
+        let outer = std::mem::replace(&mut self.frame, frame);
+        let mut site = emits_before(self.declared, index);
+        let body = self.body(&declared.body, &mut site);
+        let Frame { first_local, .. } = std::mem::replace(&mut self.frame, outer);
+        let function = Arc::new(user::Function { first_local, body });
+        self.functions[index] = Some(Arc::clone(&function));
+        function
+    }
+
+    fn body(&mut self, statements: &[BodyStatement], site: &mut user::EmitSite) -> Box<[Statement]> {
+        let nothing = Schema::Fields { event_type: None, fields: Vec::new() };
+        let mut compiled = Vec::with_capacity(statements.len());
+        for statement in statements {
+            compiled.push(match statement {
+                BodyStatement::If { branches, otherwise } => {
+                    let mut blocks = Vec::with_capacity(branches.len());
+                    for (condition, block) in branches {
+                        blocks.push((self.expr(condition, &nothing), self.body(block, site)));
+                    }
+                    Statement::If { branches: blocks.into(), otherwise: self.body(otherwise, site) }
+                }
+                BodyStatement::For { local, over, body } => Statement::For {
+                    local: self.frame.first_local + local,
+                    over: self.expr(over, &nothing),
+                    body: self.body(body, site),
+                },
+                BodyStatement::While { condition, body } => {
+                    Statement::While { condition: self.expr(condition, &nothing), body: self.body(body, site) }
+                }
+                BodyStatement::Break => Statement::Break,
+                BodyStatement::Continue => Statement::Continue,
+                BodyStatement::Return(value) => {
+                    Statement::Return(value.as_ref().map(|value| self.expr(value, &nothing)))
+                }
+                BodyStatement::Set { local, value } => {
+                    Statement::Set { local: self.frame.first_local + local, value: self.expr(value, &nothing) }
+                }
+                BodyStatement::Emit { fields, .. } => {
+                    *site += 1;
+                    let fields = fields.iter().map(|field| self.expr(&field.value, &nothing)).collect();
+                    Statement::Emit { site: *site - 1, fields }
+                }
+                BodyStatement::Value(value) => Statement::Value(self.expr(value, &nothing)),
+            });
+        }
+        compiled.into()
     }
 
     fn boxed(&mut self, expr: &Checked, schema: &Schema) -> Box<Expr> {
@@ -172,6 +285,31 @@ impl<'p> Compiler<'p> {
     fn pair(&mut self, left: &Checked, right: &Checked, schema: &Schema) -> Box<[Expr; 2]> {
         Box::new([self.expr(left, schema), self.expr(right, schema)])
     }
+}
+
+/// The entry `name` of the map in a register, and `built_in` if it has none: an entry hides what is built in, even if it is
+/// null.
+pub(crate) fn entry_or(register: RegisterIndex, name: &str, built_in: Expr) -> Expr {
+    let map = || Expr::Register(register);
+    let has = Expr::In { negated: false, sides: Box::new([Expr::Constant(Owned::Str(name.into())), map()]) };
+    Expr::If(Box::new([has, Expr::Member(Box::new(map()), name.into()), built_in]))
+}
+
+/// What every event has: its type, which may be another than the record's, and its time.
+fn built_in(name: &str, event_type: Option<&str>) -> Option<Expr> {
+    match (name, event_type) {
+        ("event_type", None) => Some(Expr::EventType),
+        ("event_type", Some(name)) => Some(Expr::Constant(Owned::Str(name.into()))),
+        ("timestamp", _) => Some(Expr::Time),
+        _ => None,
+    }
+}
+
+/// How many `emit` the functions before `index` have.
+pub(crate) fn emits_before(functions: &[UserFunction], index: usize) -> user::EmitSite {
+    let mut count = 0;
+    functions[..index].iter().for_each(|function| BodyStatement::each_emit(&function.body, &mut |_, _| count += 1));
+    count
 }
 
 fn binary(op: BinaryOp, sides: Box<[Expr; 2]>) -> Expr {

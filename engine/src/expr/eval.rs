@@ -116,6 +116,7 @@ impl Expr {
             Expr::Index(parts) => index(cx, &parts[0], &parts[1]),
             Expr::Slice(of, from, to) => slice(cx, of, from.as_deref(), to.as_deref()),
             Expr::Call(function, args) => functions::call(cx, *function, args),
+            Expr::UserCall(call) => call.eval(cx),
             Expr::Each { keep, over, body, parameter } => each(cx, *keep, over, body, *parameter),
             Expr::Negate(operand) => match operand.eval(cx) {
                 Value::Int(int) => int.checked_neg().map_or_else(|| cx.missing(Why::Overflow), Value::Int),

@@ -292,7 +292,7 @@ fn concat<'a>(cx: &Context<'a>, args: &'a [Expr]) -> Value<'a> {
 }
 
 /// A value as text: a string as it is, an instant as RFC 3339, everything else as in JSON.
-fn text_of<'a>(cx: &Context<'a>, value: Value<'a>) -> &'a str {
+pub(crate) fn text_of<'a>(cx: &Context<'a>, value: Value<'a>) -> &'a str {
     match value {
         Value::Str(text) => text,
         Value::Null => "null",

@@ -1,13 +1,16 @@
 //! Compiled expressions: names are columns, registers or constants, and evaluation is a walk over a small tree.
 //!
 //! [`compile`] makes them of the checked program's expressions, [`eval`] computes them, [`functions`] holds the built-in
-//! functions, [`text`] bounds the strings that they build. What cannot be computed is [`Value::Missing`](crate::value::Value::Missing); each cause is counted in a
-//! [`Tally`] where it arises, and only there.
+//! functions, [`user`] runs those of the program, [`text`] bounds the strings that they build. What cannot be computed is
+//! [`Value::Missing`](crate::value::Value::Missing); each cause is counted in a [`Tally`] where it arises, and only there.
 
 pub(crate) mod compile;
 mod eval;
 mod functions;
 mod text;
+pub(crate) mod user;
+
+pub(crate) use functions::text_of;
 
 use std::cell::Cell;
 
@@ -30,7 +33,7 @@ pub(crate) enum Expr {
     Constant(Owned),
     Column(ColumnIndex),
     Register(RegisterIndex),
-    /// A lambda's parameter, numbered from the outermost lambda inwards.
+    /// A lambda's parameter, or a function's local: index into [`Context::parameters`].
     Parameter(usize),
     /// The name of the record's type.
     EventType,
@@ -47,7 +50,9 @@ pub(crate) enum Expr {
     Index(Box<[Expr; 2]>),
     Slice(Box<Expr>, Option<Box<Expr>>, Option<Box<Expr>>),
     Call(Function, Box<[Expr]>),
-    /// `map` and `filter`: the array, the lambda's body and the number of its parameter.
+    /// A function that the program declares.
+    UserCall(user::Call),
+    /// `map` and `filter`: the array, the lambda's body and the place of its parameter.
     Each {
         keep: bool,
         over: Box<Expr>,
@@ -142,6 +147,7 @@ pub(crate) struct Tally {
     pub(crate) wrong_type: Cell<u64>,
     pub(crate) missing_operand: Cell<u64>,
     pub(crate) out_of_range: Cell<u64>,
+    pub(crate) cut_short: Cell<u64>,
 }
 
 /// Why a value is missing.
@@ -152,6 +158,8 @@ pub(crate) enum Why {
     WrongType,
     MissingOperand,
     OutOfRange,
+    /// A function reached a limit.
+    CutShort,
 }
 
 impl Tally {
@@ -163,6 +171,7 @@ impl Tally {
             Why::WrongType => &self.wrong_type,
             Why::MissingOperand => &self.missing_operand,
             Why::OutOfRange => &self.out_of_range,
+            Why::CutShort => &self.cut_short,
         };
         counter.set(counter.get() + 1);
     }
@@ -204,7 +213,10 @@ pub(crate) struct Context<'a> {
     /// The event time, once somebody asked for it.
     pub(crate) time: Cell<Option<i64>>,
     pub(crate) registers: &'a [Cell<Value<'a>>],
+    /// The parameters of lambdas and the locals of functions.
     pub(crate) parameters: &'a [Cell<Value<'a>>],
+    /// What the program's functions have done.
+    pub(crate) work: user::Work<'a>,
     pub(crate) arena: &'a Bump,
     pub(crate) tally: &'a Tally,
 }
@@ -225,6 +237,7 @@ impl<'a> Context<'a> {
             time: Cell::new(Some(0)),
             registers: &[],
             parameters,
+            work: user::Work::default(),
             arena,
             tally,
         }

@@ -9,8 +9,11 @@
 pub(crate) mod distinct;
 pub(crate) mod filter;
 pub(crate) mod limit;
+pub(crate) mod process;
 pub(crate) mod project;
 pub(crate) mod publish;
+pub(crate) mod reshape;
+pub(crate) mod tell;
 
 use crate::engine::Totals;
 use crate::expr::Context;
@@ -22,6 +25,8 @@ pub(crate) enum Operator {
     Project(project::Project),
     Limit(limit::Limit),
     Distinct(distinct::Distinct),
+    Reshape(reshape::Reshape),
+    Tell(tell::Tell),
 }
 
 /// The state of all operators, by the numbers that the plan gave them.
@@ -55,6 +60,8 @@ impl Operator {
             Operator::Project(project) => project.pass(cx),
             Operator::Limit(limit) => limit.pass(&mut states.limits, totals),
             Operator::Distinct(distinct) => distinct.pass(cx, &mut states.distincts, totals),
+            Operator::Reshape(reshape) => reshape.pass(cx, totals),
+            Operator::Tell(tell) => tell.pass(cx),
         }
     }
 }

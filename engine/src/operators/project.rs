@@ -32,10 +32,7 @@ impl Project {
             };
             fields.push((projection.name.text.as_str().into(), value));
         }
-        let event_type = match schema {
-            Schema::Record => None,
-            Schema::Fields { event_type, .. } => event_type.clone(),
-        };
+        let event_type = schema.event_type().map(Box::from);
         (Project { computed }, Schema::Fields { event_type, fields })
     }
 

@@ -37,6 +37,7 @@ impl Publish {
         projected: bool,
     ) -> Self {
         compiler.keep_fields |= matches!(schema, Schema::Record);
+        let event_type = output.event_type.as_deref().or(schema.event_type()).unwrap_or_default();
         let addresses = output.targets.iter().map(|&target| Address {
             target: target as TargetIndex,
             topic: match &targets[target].topic {
@@ -45,7 +46,7 @@ impl Publish {
             },
             key: targets[target].key.as_ref().map(|key| compiler.expr(key, schema)),
         });
-        Publish { addresses: addresses.collect(), encoder: Encoder::new(&output.event_type, schema, projected) }
+        Publish { addresses: addresses.collect(), encoder: Encoder::new(event_type, schema, projected) }
     }
 
     #[inline]

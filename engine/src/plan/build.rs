@@ -5,15 +5,18 @@ use std::collections::HashMap;
 
 use bumpalo::Bump;
 
-use crate::check::program::{self, Input, Operator as Checked, Origin, Program, Topic, Variable};
+use crate::check::program::{self, BodyStatement, Input, Operator as Checked, Origin, Output, Program, Topic};
 use crate::decode::Names;
-use crate::expr::compile::{Compiler, Schema};
+use crate::expr::compile::{Compiler, Schema, emits_before};
 use crate::expr::{Context, Tally};
 use crate::operators::distinct::Distinct;
 use crate::operators::filter::Filter;
 use crate::operators::limit::Limit;
+use crate::operators::process::{self, Exit, Process};
 use crate::operators::project::Project;
 use crate::operators::publish::Publish;
+use crate::operators::reshape::Reshape;
+use crate::operators::tell::Tell;
 use crate::operators::{Operator, StateCounts};
 use crate::plan::{Chain, MAX_CHAINS, MAX_FIELDS, MAX_TARGETS, Plan, PlanError, Source, Target};
 use crate::value::{Owned, Value};
@@ -22,10 +25,10 @@ pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
     if program.targets.len() > MAX_TARGETS {
         return Err(PlanError::Targets(program.targets.len()));
     }
-    let variables = values_of(&program.variables);
+    let variables = values_of(program);
     let mut builder = Builder {
         program,
-        compiler: Compiler::new(&variables),
+        compiler: Compiler::new(&variables, &program.functions),
         readers: readers(program),
         state_of: HashMap::new(),
         states: StateCounts::default(),
@@ -92,18 +95,29 @@ struct Builder<'p> {
 impl Builder<'_> {
     /// The chain of a stream for events that come by `input` and have the fields of `schema`, with all that it feeds.
     fn chain(&mut self, index: usize, input: &Input, schema: &Schema) -> Result<Chain, PlanError> {
+        let mut operators = Vec::new();
+        if let Some(predicate) = &input.predicate {
+            operators.push(Operator::Filter(Filter { condition: self.compiler.expr(predicate, schema) }));
+        }
+        self.rest(index, 0, operators, schema.clone(), false)
+    }
+
+    /// The chain of a stream from its operator at `first` on, behind `operators`. `projected` says whether the stream
+    /// itself made the event's fields.
+    fn rest(
+        &mut self,
+        index: usize,
+        first: usize,
+        mut operators: Vec<Operator>,
+        mut schema: Schema,
+        mut projected: bool,
+    ) -> Result<Chain, PlanError> {
         let stream = &self.program.streams[index];
         self.chains += 1;
         if self.chains > MAX_CHAINS {
             return Err(PlanError::Chains { stream: stream.name.text.clone() });
         }
-        let mut schema = schema.clone();
-        let mut projected = false;
-        let mut operators = Vec::new();
-        if let Some(predicate) = &input.predicate {
-            operators.push(Operator::Filter(Filter { condition: self.compiler.expr(predicate, &schema) }));
-        }
-        for (place, operator) in stream.operators.iter().enumerate() {
+        for (place, operator) in stream.operators.iter().enumerate().skip(first) {
             operators.push(match operator {
                 Checked::Where(condition) => {
                     Operator::Filter(Filter { condition: self.compiler.expr(condition, &schema) })
@@ -119,6 +133,18 @@ impl Builder<'_> {
                 }
                 // The checker refuses it.
                 Checked::Sequence(_) => continue,
+                Checked::Map(value) => {
+                    let value = self.compiler.expr(value, &schema);
+                    let register = self.compiler.register();
+                    schema = Schema::Map { event_type: schema.event_type().map(Box::from), register };
+                    projected = true;
+                    Operator::Reshape(Reshape { value, register })
+                }
+                Checked::Tell(tell) => Operator::Tell(Tell::compile(tell, &mut self.compiler, &schema)),
+                Checked::Process(value) => {
+                    let process = Some(self.process(index, place, value, &schema)?);
+                    return Ok(Chain { operators, process, publish: None, feeds: Vec::new() });
+                }
                 Checked::Limit(most) => {
                     let state = *self.state_of.entry((index, place)).or_insert(self.states.limits);
                     self.states.limits = self.states.limits.max(state + 1);
@@ -140,19 +166,52 @@ impl Builder<'_> {
             .as_ref()
             .map(|output| Publish::compile(output, &self.program.targets, &mut self.compiler, &schema, projected));
         // Downstream, the event is one of this stream.
-        if let Schema::Fields { event_type, .. } = &mut schema {
-            let name = stream.output.as_ref().map_or(&stream.name.text, |output| &output.event_type);
-            *event_type = Some(name.as_str().into());
+        match &stream.output {
+            None => schema.rename(&stream.name.text),
+            Some(Output { event_type: Some(name), .. }) => schema.rename(name),
+            Some(Output { event_type: None, .. }) => {}
         }
-        let mut feeds = Vec::new();
+        let (mut feeds, mut process) = (Vec::new(), None);
         for (reader, input) in self.readers[index].clone() {
             feeds.push(self.chain(reader, input, &schema)?);
         }
         // A stream that merely renames another one costs nothing: what it feeds takes its place.
         while operators.is_empty() && publish.is_none() && feeds.len() == 1 {
-            Chain { operators, publish, feeds } = feeds.remove(0);
+            Chain { operators, process, publish, feeds } = feeds.remove(0);
         }
-        Ok(Chain { operators, publish, feeds })
+        Ok(Chain { operators, process, publish, feeds })
+    }
+
+    /// `.process`, the operator of a stream at `place`, with everything that comes behind it.
+    fn process(
+        &mut self,
+        index: usize,
+        place: usize,
+        value: &program::Expr,
+        schema: &Schema,
+    ) -> Result<Process, PlanError> {
+        let (program, mut called, mut exits) = (self.program, Vec::new(), Vec::new());
+        program.visit_calls(value, &mut called);
+        for function in called {
+            let mut emits = Vec::new();
+            BodyStatement::each_emit(&program.functions[function].body, &mut |event_type, fields| {
+                emits.push((event_type, fields));
+            });
+            for (site, (event_type, fields)) in (emits_before(&program.functions, function)..).zip(emits) {
+                let (registers, schema) = process::fields_of(event_type, fields, &mut self.compiler);
+                let rest = self.rest(index, place + 1, Vec::new(), schema.clone(), true)?;
+                let mut readers = Vec::new();
+                for (reader, stream) in program.streams.iter().enumerate() {
+                    for input in &stream.inputs {
+                        if matches!(&input.from, Origin::Event(name) if name == event_type) {
+                            readers.push(self.chain(reader, input, &schema)?);
+                        }
+                    }
+                }
+                exits.push(Exit { site, registers, rest, readers });
+            }
+        }
+        Ok(Process { value: self.compiler.expr(value, schema), exits })
     }
 }
 
@@ -221,16 +280,19 @@ fn routes(heads: &[Head], types: &[&str], sources: &[Source]) -> Vec<Vec<Vec<u32
 }
 
 /// The values of the program's variables, each of which may use those before it.
-fn values_of(variables: &[Variable]) -> Vec<Owned> {
-    let mut values: Vec<Owned> = Vec::new();
-    for variable in variables {
+fn values_of(program: &Program) -> Vec<Owned> {
+    // A function reads no variable above the one whose value it computes: the checker saw to that. What it reads of
+    // others is never asked for.
+    let mut values: Vec<Owned> = vec![Owned::Missing; program.variables.len()];
+    for (index, variable) in program.variables.iter().enumerate() {
         let nothing = Schema::Fields { event_type: None, fields: Vec::new() };
-        let mut compiler = Compiler::new(&values);
+        let mut compiler = Compiler::new(&values, &program.functions);
         let expr = compiler.expr(&variable.value, &nothing);
         let (arena, tally) = (Bump::new(), Tally::default());
         let parameters: Vec<_> = (0..compiler.parameters).map(|_| Cell::new(Value::Missing)).collect();
         let value = expr.eval(&Context::without_record(&parameters, &arena, &tally)).into();
-        values.push(value);
+        drop(expr);
+        values[index] = value;
     }
     values
 }

@@ -14,6 +14,7 @@ use std::fmt;
 
 use crate::check::program::{Connector, OffsetReset, Program, Property};
 use crate::decode::Names;
+use crate::operators::process::Process;
 use crate::operators::publish::Publish;
 use crate::operators::{Operator, StateCounts};
 
@@ -79,6 +80,8 @@ pub struct Target {
 #[derive(Debug)]
 pub(crate) struct Chain {
     pub(crate) operators: Vec<Operator>,
+    /// If there is one, it comes last: what it emits goes on by its exits.
+    pub(crate) process: Option<Process>,
     pub(crate) publish: Option<Publish>,
     pub(crate) feeds: Vec<Chain>,
 }

@@ -726,9 +726,9 @@ pub enum BinaryOp {
 }
 
 impl Expr {
-    /// An expression whose height follows from its parts.
-    pub fn new(kind: ExprKind, span: Span) -> Self {
-        let height = match &kind {
+    /// Calls `visit` for each expression of which this one consists directly.
+    pub fn parts<'e>(&'e self, visit: &mut dyn FnMut(&'e Expr)) {
+        match &self.kind {
             ExprKind::Null
             | ExprKind::Bool(_)
             | ExprKind::Int(_)
@@ -736,23 +736,34 @@ impl Expr {
             | ExprKind::String(_)
             | ExprKind::Duration(_)
             | ExprKind::Timestamp(_)
-            | ExprKind::Name(_) => 0,
-            ExprKind::Array(items) => above(items.iter()),
-            ExprKind::Map(entries) => above(entries.iter().map(|(_, value)| value)),
-            ExprKind::Member { of, .. } => above([&**of]),
-            ExprKind::Index { of, index } => above([&**of, index]),
-            ExprKind::Slice { of, from, to } => above([of].into_iter().chain(from).chain(to).map(|e| &**e)),
-            ExprKind::Call { callee, args } => above(args.iter().map(|arg| &arg.value).chain([&**callee])),
-            ExprKind::Unary { operand, .. } | ExprKind::IsNull { operand, .. } => above([&**operand]),
-            ExprKind::Binary { left, right, .. } => above([&**left, right]),
-            ExprKind::Range { from, to, .. } => above([&**from, to]),
-            ExprKind::If { condition, then, otherwise } => above([&**condition, then, otherwise]),
-            ExprKind::Lambda { body, .. } => above([&**body]),
-        };
-        Expr { kind, span, height }
+            | ExprKind::Name(_) => {}
+            ExprKind::Array(items) => items.iter().for_each(visit),
+            ExprKind::Map(entries) => entries.iter().for_each(|(_, value)| visit(value)),
+            ExprKind::Member { of, .. } => visit(of),
+            ExprKind::Index { of, index } => [of, index].into_iter().for_each(|part| visit(part)),
+            ExprKind::Slice { of, from, to } => {
+                [Some(of), from.as_ref(), to.as_ref()].into_iter().flatten().for_each(|part| visit(part));
+            }
+            ExprKind::Call { callee, args } => {
+                visit(callee);
+                args.iter().for_each(|arg| visit(&arg.value));
+            }
+            ExprKind::Unary { operand, .. } | ExprKind::IsNull { operand, .. } => visit(operand),
+            ExprKind::Binary { left, right, .. } => [left, right].into_iter().for_each(|part| visit(part)),
+            ExprKind::Range { from, to, .. } => [from, to].into_iter().for_each(|part| visit(part)),
+            ExprKind::If { condition, then, otherwise } => {
+                [condition, then, otherwise].into_iter().for_each(|part| visit(part));
+            }
+            ExprKind::Lambda { body, .. } => visit(body),
+        }
     }
-}
 
-fn above<'a>(parts: impl IntoIterator<Item = &'a Expr>) -> u16 {
-    parts.into_iter().map(|part| part.height.saturating_add(1)).max().unwrap_or(0)
+    /// An expression whose height follows from its parts.
+    pub fn new(kind: ExprKind, span: Span) -> Self {
+        let mut expr = Expr { kind, span, height: 0 };
+        let mut height = 0;
+        expr.parts(&mut |part| height = height.max(part.height.saturating_add(1)));
+        expr.height = height;
+        expr
+    }
 }

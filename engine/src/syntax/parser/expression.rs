@@ -150,6 +150,7 @@ impl<'a> Parser<'a, '_> {
         use BinaryOp as Op;
         let token = self.peek();
         let (op, level) = match token.kind {
+            _ if self.block_ended() => return None,
             // On a line of its own it is an operand of that name.
             TokenKind::Word if self.ends.newline && token.indent.is_some() && !self.operand_follows() => return None,
             TokenKind::Word => match token.text {
@@ -186,6 +187,11 @@ impl<'a> Parser<'a, '_> {
         Some((Infix::Binary(op), level, 1))
     }
 
+    /// Whether the next token stands on a line behind the block of the statement at hand.
+    fn block_ended(&self) -> bool {
+        self.ends.newline && self.peek().indent.is_some_and(|indent| indent.width < self.ends.block)
+    }
+
     /// `-a`, `~a`, or an operand.
     fn unary(&mut self) -> Parsed<Expr> {
         let op = match self.peek().kind {
@@ -211,6 +217,7 @@ impl<'a> Parser<'a, '_> {
             let token = self.peek();
             let new_line = token.indent.is_some();
             let kind = match token.kind {
+                _ if self.block_ended() => break,
                 TokenKind::Dot if self.at_operation() && (self.ends.operation || new_line) => break,
                 TokenKind::Dot | TokenKind::OptionalDot => {
                     self.next();

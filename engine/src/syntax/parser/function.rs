@@ -15,7 +15,7 @@ impl Parser<'_, '_> {
         let parameters = self.list(open, TokenKind::RightParen, Self::field_decl)?;
         let returns = if self.eat(TokenKind::Arrow) { Some(self.ty()?) } else { None };
         self.expect(TokenKind::Colon)?;
-        let body = self.with_ends(Ends { newline: true, operation: false }, |p| p.block(header))?;
+        let body = self.block(header)?;
         Ok(Function { name, parameters, returns, body })
     }
 
@@ -62,7 +62,8 @@ impl Parser<'_, '_> {
             }
             Some(_) => {}
         }
-        let kind = self.body_statement()?;
+        let ends = Ends { newline: true, block: width, operation: false };
+        let kind = self.with_ends(ends, Self::body_statement)?;
         Ok(BodyStatement { kind, span: self.since(token.span) })
     }
 

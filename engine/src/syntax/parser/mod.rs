@@ -73,6 +73,8 @@ struct Parser<'a, 'd> {
 struct Ends {
     /// A bracket that opens on the next line: in the body of a function a statement ends with its line.
     newline: bool,
+    /// A line that is indented by less: the block of the statement has ended there, whatever the line begins with.
+    block: u32,
     /// `.name(`: after a predicate without parentheses an operation follows.
     operation: bool,
 }
