@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
+use std::time::Duration;
 
 use kolo_engine::check::program::{Connector, ConnectorKind, Kafka, OffsetReset, Property};
 use kolo_engine::plan::Plan;
@@ -16,6 +17,9 @@ use crate::connection::Watch;
 use crate::outcome::Failure;
 use crate::pipeline::Feed;
 use crate::properties;
+
+/// How often a plan with state is told the wall time.
+const TICK: Duration = Duration::from_millis(500);
 
 /// What the command line says about the connectors, over what the program says.
 #[derive(Debug, Clone, Default)]
@@ -126,7 +130,12 @@ fn kafka_feed(
         let connected = Box::new(watch.connected());
         consumers.push(Consumer::connect(config, watch, connected, mode.until_end)?);
     }
-    let options = Options { until_end: mode.until_end, commit: !mode.dry_run, ..Options::default() };
+    let options = Options {
+        until_end: mode.until_end,
+        commit: !mode.dry_run,
+        tick_every: plan.is_stateful().then_some(TICK),
+        ..Options::default()
+    };
     Ok(Feed::Kafka { consumers, options })
 }
 

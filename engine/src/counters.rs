@@ -26,6 +26,10 @@ pub struct Counters {
     pub topicless: AtomicU64,
     /// Events that a `.map` dropped because its value is no map.
     pub shapeless: AtomicU64,
+    /// Events whose windows had all closed when they came.
+    pub late: AtomicU64,
+    /// Events and values that a window had no room for.
+    pub window_refused: AtomicU64,
     /// Values missing because an int or a float overflowed.
     pub overflow: AtomicU64,
     /// Values missing because of a division by zero.
@@ -42,7 +46,7 @@ pub struct Counters {
 
 impl Counters {
     /// Every counter with its name, for reports.
-    pub fn list(&self) -> [(&'static str, u64); 16] {
+    pub fn list(&self) -> [(&'static str, u64); 18] {
         [
             ("records", &self.records),
             ("outputs", &self.outputs),
@@ -54,6 +58,8 @@ impl Counters {
             ("distinct_forgotten", &self.distinct_forgotten),
             ("topicless", &self.topicless),
             ("shapeless", &self.shapeless),
+            ("late", &self.late),
+            ("window_refused", &self.window_refused),
             ("overflow", &self.overflow),
             ("division_by_zero", &self.division_by_zero),
             ("wrong_type", &self.wrong_type),

@@ -92,6 +92,7 @@ codes! {
     NotYet "E040" "not supported yet",
     Refused "E041" "refused for good",
     UnknownContext "E042" "an unknown context",
+    FieldOutsideAggregate "E043" "a field outside of an aggregate",
     UnknownField "W001" "a field that the event does not declare",
     SimilarName "W002" "a name that resembles a declared one",
     NoEffect "W003" "a statement that has no effect",

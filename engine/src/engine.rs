@@ -1,8 +1,7 @@
 //! The engine: runs a plan over batches of slots, and writes each record's outputs into the record's own slot.
 //!
 //! What happens to a record: [`decode`](crate::decode) validates it whole and finds the plan's columns; its type (and the
-//! topic it came from) names the chains to run; each chain takes it through its operators, puts out a line if the stream
-//! does, and hands it on to the chains that it feeds, depth first.
+//! topic it came from) names the chains to run, and [`flow`](crate::flow) takes it through them.
 //!
 //! 1. The engine is a function of the slots that it is given, in order; batches are without meaning. Only `now()` looks at
 //!    a clock.
@@ -20,11 +19,11 @@ use crate::check::program::ConnectorKind;
 use crate::counters::Counters;
 use crate::decode::{AT_TIMESTAMP, ColumnIndex, DATA, Decoder, EVENT_TYPE, TIME_CREATED, TYPE, UTC_TIME};
 use crate::expr::user::Work;
-use crate::expr::{Context, KnownNumber, Tally};
+use crate::expr::{Context, EventKey, KnownNumber, Origin, Tally};
+use crate::flow::{Desk, Flow};
 use crate::json::{Fault, Kind, Malformed};
 use crate::operators::States;
-use crate::operators::process::Process;
-use crate::plan::{Chain, Plan};
+use crate::plan::Plan;
 use crate::report::Reporter;
 use crate::slot::{Assignment, Cause, Outputs, Slot};
 use crate::time;
@@ -44,7 +43,10 @@ pub struct Engine {
     arena: Bump,
     /// By column: the number that was read from it last.
     numbers: Box<[Cell<KnownNumber>]>,
+    /// How many events there have been, rows of stages included.
+    contexts: u64,
     states: States,
+    desks: Vec<Desk>,
     tally: Tally,
     totals: Totals,
     times: time::Writer,
@@ -68,6 +70,8 @@ pub(crate) struct Totals {
     pub(crate) distinct_forgotten: u64,
     pub(crate) topicless: u64,
     pub(crate) shapeless: u64,
+    pub(crate) late: u64,
+    pub(crate) window_refused: u64,
 }
 
 /// The type that the last record named: neighbours mostly share it, and then one comparison tells.
@@ -153,7 +157,9 @@ impl Engine {
         Engine {
             decoder: Decoder::new(plan.columns.clone(), plan.keep_fields),
             inner: Decoder::new(plan.columns.clone(), plan.keep_fields),
-            states: States::new(plan.states),
+            contexts: 0,
+            states: States::new(plan.states, &plan.stages),
+            desks: Vec::new(),
             numbers: (0..plan.columns.len()).map(|_| Cell::new(KnownNumber::NONE)).collect(),
             plan,
             partitions: Vec::new(),
@@ -180,7 +186,7 @@ impl Engine {
 
     /// Takes the next slots of the lane, in order, and adds to each the outputs that it causes.
     pub fn process(&mut self, slots: &mut [Slot]) {
-        for slot in slots {
+        for slot in slots.iter_mut() {
             slot.begin();
             match &slot.cause {
                 Cause::Record => self.record(slot),
@@ -190,14 +196,42 @@ impl Engine {
                         self.partitions.resize_with(index + 1, Partition::unknown);
                     }
                     self.partitions[index] = Partition::new(assignment, &self.plan);
+                    for &stage in &self.plan.reaches[self.partitions[index].origin] {
+                        self.states.clocks[stage].add(slot.partition);
+                    }
                 }
-                Cause::EndOfInput => self.reporter.summarise(),
-                Cause::Tick => self.reporter.tick(),
-                // No operator has state that belongs to a partition.
-                Cause::Revoked => {}
+                Cause::EndOfInput => {
+                    self.reporter.summarise();
+                    self.flow(&mut slot.outputs).end();
+                }
+                Cause::Tick => {
+                    self.reporter.tick();
+                    let wall_ms = slot.timestamp_ms;
+                    self.flow(&mut slot.outputs).tick(wall_ms);
+                }
+                // All partitions are revoked together, and what was not committed is read again by their next owner.
+                Cause::Revoked => self.states.reset_stages(&self.plan.stages),
             }
         }
+        if let Some(last) = slots.last_mut().filter(|_| !self.plan.stages.is_empty()) {
+            last.ends_batch = true;
+            last.floors.extend(self.states.retention.floors());
+        }
         self.publish_counters();
+    }
+
+    fn flow<'e>(&'e mut self, outputs: &'e mut Outputs) -> Flow<'e> {
+        Flow {
+            plan: &self.plan,
+            states: &mut self.states,
+            times: &mut self.times,
+            totals: &mut self.totals,
+            tally: &self.tally,
+            outputs,
+            desks: &mut self.desks,
+            numbers: &self.numbers,
+            contexts: &mut self.contexts,
+        }
     }
 
     #[inline]
@@ -255,18 +289,22 @@ impl Engine {
             (type_name, type_index) = (partition.bound_type.as_deref(), partition.bound_index);
         }
 
+        self.contexts += 1;
         let registers = cells(plan.registers, &self.arena);
         let cx = Context {
             record,
             columns: decoder.columns(),
             numbers: &self.numbers,
-            number: self.totals.records,
+            number: self.contexts,
             fields: Some(decoder.fields()),
             event_type: type_name.unwrap_or_default(),
             typed_by_type,
             outer_time,
             fallback_time: time::from_millis(slot.timestamp_ms).filter(|time| *time >= 0).unwrap_or(self.last_time),
             time: Cell::new(None),
+            origin: Origin::Record { partition: slot.partition, offset: slot.offset },
+            key: EventKey::Input(slot.payload.key()),
+            silent: false,
             registers,
             parameters: cells(plan.parameters, &self.arena),
             work: Work::default(),
@@ -279,9 +317,19 @@ impl Engine {
         let origin = partition.map_or(0, |partition| partition.origin);
         let roots = type_index.map_or(&[][..], |index| &plan.routes[origin][usize::from(index)]);
         self.totals.unrouted += u64::from(roots.is_empty());
-        let mut sinks = Sinks { states: &mut self.states, times: &mut self.times, totals: &mut self.totals };
+        let mut flow = Flow {
+            plan,
+            states: &mut self.states,
+            times: &mut self.times,
+            totals: &mut self.totals,
+            tally: &self.tally,
+            outputs: &mut slot.outputs,
+            desks: &mut self.desks,
+            numbers: &self.numbers,
+            contexts: &mut self.contexts,
+        };
         for &root in roots {
-            run_chain(&plan.roots[root as usize], &cx, &mut sinks, &mut slot.outputs);
+            flow.run(&plan.roots[root as usize], &cx);
         }
         Ok(())
     }
@@ -307,6 +355,8 @@ impl Engine {
             (&counters.distinct_forgotten, totals.distinct_forgotten),
             (&counters.topicless, totals.topicless),
             (&counters.shapeless, totals.shapeless),
+            (&counters.late, totals.late),
+            (&counters.window_refused, totals.window_refused),
             (&counters.overflow, tally.overflow.get()),
             (&counters.division_by_zero, tally.division_by_zero.get()),
             (&counters.wrong_type, tally.wrong_type.get()),
@@ -315,47 +365,6 @@ impl Engine {
             (&counters.cut_short, tally.cut_short.get()),
         ] {
             Counters::publish(counter, total);
-        }
-    }
-}
-
-/// What chains change besides the outputs.
-struct Sinks<'e> {
-    states: &'e mut States,
-    times: &'e mut time::Writer,
-    totals: &'e mut Totals,
-}
-
-/// Takes the event at hand through a chain, then through all that the chain feeds. The depth is bounded by the checker.
-fn run_chain<'a>(chain: &'a Chain, cx: &Context<'a>, sinks: &mut Sinks, outputs: &mut Outputs) {
-    for operator in &chain.operators {
-        if !operator.pass(cx, sinks.states, sinks.totals) {
-            return;
-        }
-    }
-    if let Some(process) = &chain.process {
-        return run_process(process, cx, sinks, outputs);
-    }
-    if let Some(publish) = &chain.publish {
-        publish.put(cx, sinks.times, outputs, sinks.totals);
-    }
-    for fed in &chain.feeds {
-        run_chain(fed, cx, sinks, outputs);
-    }
-}
-
-/// Runs the functions of a `.process`, then takes each event that they emitted through all that is behind it.
-#[inline(never)]
-fn run_process<'a>(process: &'a Process, cx: &Context<'a>, sinks: &mut Sinks, outputs: &mut Outputs) {
-    process.value.eval(cx);
-    for emitted in cx.take_emitted() {
-        let Some(exit) = process.exits.iter().find(|exit| exit.site == emitted.site) else { continue };
-        for (register, value) in exit.registers.iter().zip(emitted.fields) {
-            cx.registers[usize::from(*register)].set(*value);
-        }
-        run_chain(&exit.rest, cx, sinks, outputs);
-        for reader in &exit.readers {
-            run_chain(reader, cx, sinks, outputs);
         }
     }
 }

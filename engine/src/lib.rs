@@ -9,6 +9,7 @@ mod encode;
 mod engine;
 pub mod evt;
 mod expr;
+mod flow;
 mod json;
 mod number;
 mod operators;

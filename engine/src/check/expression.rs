@@ -12,6 +12,7 @@ use super::function::Locals;
 use super::names::FunctionIndex;
 use super::program::{Expr, ExprKind, Function, Projection};
 use super::support;
+use super::window::Aggregation;
 use crate::diagnostic::{Code, Diagnostic, similar};
 use crate::syntax::ast::{self, Arg, Name, Span, UnaryOp};
 
@@ -50,6 +51,14 @@ impl Shape {
 }
 
 impl Fields {
+    /// The fields of a result: the partition field, unless a result has its name, and the results.
+    pub(super) fn of_result(stream: &str, partition: Option<&str>, results: &[Projection]) -> Self {
+        let results = results.iter().map(|result| result.name.text.as_str());
+        let partition = partition.filter(|name| !results.clone().any(|result| result == *name));
+        let names = partition.into_iter().chain(results).map(str::to_owned).collect();
+        Fields::Made(Rc::new(Shape::new(stream.to_owned(), names)))
+    }
+
     /// The fields of an event that `.select` or `.emit` of a stream made.
     pub(super) fn made(stream: &str, projections: &[Projection]) -> Self {
         let names = projections.iter().map(|projection| projection.name.text.clone()).collect();
@@ -99,6 +108,8 @@ pub(super) struct Scope<'s> {
     pub(super) locals: Option<Locals>,
     /// Whether functions that emit may be called.
     pub(super) may_emit: bool,
+    /// Inside `.aggregate` and outside of its calls.
+    pub(super) aggregation: Option<Aggregation>,
 }
 
 struct Parameter {
@@ -110,8 +121,8 @@ struct Parameter {
 impl<'s> Scope<'s> {
     pub(super) fn new(fields: Fields, variables: usize) -> Self {
         let (qualifiers, parameters) = (Vec::new(), Vec::new());
-        let (aliases, locals) = (None, None);
-        Scope { fields, alias: None, qualifiers, aliases, variables, parameters, locals, may_emit: false }
+        let (aliases, locals, aggregation) = (None, None, None);
+        Scope { fields, alias: None, qualifiers, aliases, variables, parameters, locals, may_emit: false, aggregation }
     }
 
     /// After `.select` and `.emit` an event has the new fields only.
@@ -148,7 +159,9 @@ impl Checker<'_> {
     /// Resolves an expression. What is wrong with it is reported, and null stands in its place.
     pub(super) fn resolve(&mut self, expr: &ast::Expr, scope: &mut Scope<'_>) -> Expr {
         use ast::ExprKind as Tree;
-        if let Some(kind) = self.captured(expr, scope) {
+        if scope.aggregation.is_none()
+            && let Some(kind) = self.captured(expr, scope)
+        {
             return Expr { kind, span: expr.span };
         }
         let kind = match &expr.kind {
@@ -165,7 +178,7 @@ impl Checker<'_> {
             ),
             Tree::Name(name) => self.resolve_name(name, expr.span, scope),
             Tree::Member { of, field, .. } => match &of.kind {
-                Tree::Name(name) if scope.is_event(name) => self.field(&field.text, field.span, &scope.fields),
+                Tree::Name(name) if scope.is_event(name) => self.field(&field.text, field.span, scope),
                 _ => ExprKind::Member { of: self.boxed(of, scope), field: field.text.clone() },
             },
             Tree::Index { of, index } => ExprKind::Index { of: self.boxed(of, scope), index: self.boxed(index, scope) },
@@ -220,6 +233,9 @@ impl Checker<'_> {
         }
         let variable = self.visible.get(name, scope.variables);
         if scope.fields.certainly(name) {
+            if scope.aggregation.is_some() {
+                return self.field(name, span, scope);
+            }
             if let Some(index) = variable {
                 let message = format!("`{name}` is a field here, not the variable");
                 let diagnostic = Diagnostic::new(Code::HiddenVariable, span, message)
@@ -236,6 +252,9 @@ impl Checker<'_> {
             return ExprKind::Variable(index);
         }
         if scope.alias == Some(name) {
+            if scope.aggregation.is_some() {
+                self.field_outside_aggregate(name, span);
+            }
             return ExprKind::Event;
         }
         match scope.fields {
@@ -255,13 +274,17 @@ impl Checker<'_> {
                 }
                 ExprKind::Null
             }
-            _ => self.field(name, span, &scope.fields),
+            _ => self.field(name, span, scope),
         }
     }
 
     /// A field of the event under test, which may not have it.
-    fn field(&mut self, name: &str, span: Span, fields: &Fields) -> ExprKind {
-        self.expect_field(name, span, fields);
+    fn field(&mut self, name: &str, span: Span, scope: &Scope<'_>) -> ExprKind {
+        if scope.aggregation.as_ref().is_some_and(|aggregation| aggregation.partition.as_deref() != Some(name)) {
+            self.field_outside_aggregate(name, span);
+            return ExprKind::Null;
+        }
+        self.expect_field(name, span, &scope.fields);
         ExprKind::Field(name.to_owned())
     }
 
@@ -307,11 +330,31 @@ impl Checker<'_> {
         if self.names.broken.contains(name) {
             return ExprKind::Null;
         }
+        if scope.aggregation.is_some()
+            && let Some(aggregate) = self.aggregate_call(name, args, span, scope)
+        {
+            return aggregate;
+        }
         let Some((function, _, least, most)) = Function::ALL.iter().find(|(_, known, ..)| *known == name).copied()
         else {
             self.unknown_function(name, callee.span);
             return ExprKind::Null;
         };
+        self.arity(name, args, (least, most), span);
+        let takes_lambda = matches!(function, Function::Map | Function::Filter);
+        let mut resolved = Vec::with_capacity(args.len());
+        for (position, arg) in args.iter().enumerate() {
+            resolved.push(if takes_lambda && position == 1 {
+                self.lambda(name, &arg.value, scope)
+            } else {
+                self.resolve(&arg.value, scope)
+            });
+        }
+        ExprKind::Call { function, args: resolved }
+    }
+
+    /// The arguments of a function have no names, and there are so many of them.
+    pub(super) fn arity(&mut self, name: &str, args: &[Arg], (least, most): (usize, usize), span: Span) {
         self.without_names(name, args);
         if args.len() < least || args.len() > most {
             let takes = match (least, most) {
@@ -324,16 +367,6 @@ impl Checker<'_> {
             let message = format!("`{name}` takes {takes}, not {}", args.len());
             self.report(Diagnostic::new(Code::WrongArguments, span, message));
         }
-        let takes_lambda = matches!(function, Function::Map | Function::Filter);
-        let mut resolved = Vec::with_capacity(args.len());
-        for (position, arg) in args.iter().enumerate() {
-            resolved.push(if takes_lambda && position == 1 {
-                self.lambda(name, &arg.value, scope)
-            } else {
-                self.resolve(&arg.value, scope)
-            });
-        }
-        ExprKind::Call { function, args: resolved }
     }
 
     /// The arguments of a function are told apart by their places.

@@ -7,7 +7,7 @@
 //! 3. `constants`: variables and connectors, from top to bottom; a variable is visible below its declaration.
 //! 4. `function`: what functions do, and which call which.
 //! 5. `graph`: which stream reads which; circles and long chains.
-//! 6. `source`, `sequence`, `stream`, `events`, `target`: what a stream reads, does and publishes, each stream after those
+//! 6. `source`, `sequence`, `stream`, `window`, `events`, `target`: what a stream reads, does and publishes, each stream after those
 //!    that it reads, so that its fields are known.
 //!
 //! `expression` resolves the expressions of passes 3, 4 and 6, `aliases` what they say of captured events; `support` says
@@ -31,6 +31,7 @@ mod support;
 mod target;
 mod trend;
 mod types;
+mod window;
 
 #[cfg(test)]
 mod tests;

@@ -9,10 +9,13 @@
 //!    refusing a property, a topic that does not exist).
 
 mod sequence;
+mod window;
 
 pub use sequence::*;
 
 use crate::syntax::ast::{BinaryOp, Name, Span, Type, UnaryOp};
+
+pub use window::{Aggregate, AggregateCall, AggregateFunction, OrderKey, Partitioning, Watermark, Window, WindowKind};
 
 /// The longest chain of streams that feed each other.
 pub const MAX_DEPTH: usize = 10;
@@ -357,9 +360,16 @@ pub enum Operator {
     /// `.print`, `.log`, `.alert`, `.tap`: tells a person about the event, and passes it on.
     Tell(Tell),
     /// `.distinct(expr)`: an event whose value was there before does not pass; without one all fields are compared.
+    /// Behind a [`Window`](Operator::Window), `Limit` and `Distinct` begin anew with each closing.
     Distinct(Option<Expr>),
     /// `->`, `sequence`, a pattern: the matches of a sequence. It comes before all other operators.
     Sequence(Box<Sequence>),
+    /// `.partition_by(field)` of a stream without state: the key of what it publishes.
+    PartitionBy(Expr),
+    /// `.window`, `.aggregate` or both, with all that belongs to them. A stream has one at most.
+    Window(Box<Window>),
+    /// `.order_by(…)`: the rows of one closing in this order; behind a window only.
+    OrderBy(Vec<OrderKey>),
 }
 
 /// What a person is told of an event.
@@ -422,6 +432,7 @@ impl Expr {
             | ExprKind::Field(_)
             | ExprKind::Event
             | ExprKind::Captured(_)
+            | ExprKind::Aggregate(_)
             | ExprKind::Variable(_)
             | ExprKind::Parameter(_)
             | ExprKind::Local(_) => {}
@@ -501,6 +512,8 @@ pub enum ExprKind {
         /// The element after the last.
         to: Option<Box<Expr>>,
     },
+    /// A value of [`Aggregate::calls`]; in the results of an aggregation only.
+    Aggregate(usize),
     /// A built-in function.
     Call {
         /// Which function.

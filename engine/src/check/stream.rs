@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::expression::{Fields, Scope, Shape};
-use super::program::{ExprKind, Operator, Output, Projection, Stream, Target};
+use super::program::{ExprKind, Operator, OrderKey, Output, Projection, Stream, Target, Watermark};
 use super::sequence::{Known, OF_SEQUENCES, Sequenced};
 use super::support::{OPERATIONS, Support};
+use super::window::{Windowing, inherited};
 use super::{Checker, Declared};
 use crate::diagnostic::{Code, Diagnostic, similar};
 use crate::syntax::ast::{self, Arg, Name, Op, OpKind};
@@ -22,6 +23,7 @@ pub(super) struct Building<'s> {
     event_type: Option<&'s Name>,
     /// The last `.to`, once one has come.
     published: Option<&'s Op>,
+    windowing: Windowing<'s>,
 }
 
 impl<'a> Checker<'a> {
@@ -30,6 +32,7 @@ impl<'a> Checker<'a> {
         let shapes = self.event_shapes();
         let sources: Vec<Option<usize>> = streams.iter().map(|declared| self.resolve_source(*declared)).collect();
         let mut fields: Vec<Fields> = vec![Fields::Any; streams.len()];
+        let mut watermarks = vec![Watermark::default(); streams.len()];
         let mut resolved: Vec<Option<(Stream, Vec<Target>)>> = streams.iter().map(|_| None).collect();
         for index in order {
             let declared = streams[*index];
@@ -44,8 +47,11 @@ impl<'a> Checker<'a> {
                 let (inputs, scope) = self.inputs(declared, sources[*index], &shapes, &fields);
                 (inputs, scope, None, declared.stream.ops.iter().collect())
             };
+            let windowing = self.windowing(declared, inherited(&inputs, &watermarks));
+            watermarks[*index] = windowing.passed_on();
             let mut building = Building {
                 scope,
+                windowing,
                 operators: sequence.map(|sequence| Operator::Sequence(Box::new(sequence))).into_iter().collect(),
                 targets: Vec::new(),
                 emitted: None,
@@ -55,7 +61,7 @@ impl<'a> Checker<'a> {
             for op in ops {
                 self.operation(op, declared, &mut building);
             }
-            let Building { scope, mut operators, targets, emitted, event_type, published } = building;
+            let Building { scope, mut operators, targets, emitted, event_type, published, .. } = building;
             if let (Some(Operator::Sequence(sequence)), Some(aliases)) = (operators.first_mut(), scope.aliases) {
                 sequence.captures = aliases.captures;
             }
@@ -189,6 +195,37 @@ impl<'a> Checker<'a> {
                     building.operators.push(Operator::Distinct(arg.map(|arg| self.resolve(arg, scope))));
                 }
             }
+            // With an aggregate, the window takes its place.
+            ("window", _) if building.windowing.aggregates => {}
+            ("window", _) => {
+                let window = self.window(&building.windowing, None, declared, scope);
+                building.operators.push(Operator::Window(Box::new(window)));
+                building.windowing.placed = true;
+            }
+            ("aggregate", OpKind::Plain(args)) => {
+                let window = self.window(&building.windowing, Some((op, args)), declared, scope);
+                building.operators.push(Operator::Window(Box::new(window)));
+                building.windowing.placed = true;
+            }
+            ("partition_by", _) => {
+                if let Some((_, field)) = building.windowing.partition.filter(|_| !building.windowing.stateful) {
+                    building.operators.push(Operator::PartitionBy(self.resolve(field, scope)));
+                }
+            }
+            ("order_by", OpKind::OrderBy(keys)) => {
+                if !building.windowing.placed {
+                    let message = "`.order_by` orders the rows of one closing of a window, and there is none before it";
+                    let diagnostic = Diagnostic::new(Code::Misplaced, op.name.span, message)
+                        .help("put `.window(…)` or `.aggregate(…)` before it");
+                    self.report(diagnostic);
+                }
+                let keys = keys
+                    .iter()
+                    .map(|key| OrderKey { value: self.resolve(&key.value, scope), descending: key.descending });
+                building.operators.push(Operator::OrderBy(keys.collect()));
+            }
+            // Gone through beforehand, wherever they stand.
+            ("watermark" | "allowed_lateness", _) => {}
             (_, OpKind::Plain(args)) => {
                 building.published = Some(op);
                 let target = self.target(op, args, declared, scope);
@@ -231,11 +268,7 @@ impl<'a> Checker<'a> {
     }
 
     fn limit(&mut self, arg: &ast::Expr, scope: &mut Scope<'_>) -> Option<u64> {
-        let mut resolved = self.resolve(arg, scope);
-        while let ExprKind::Variable(index) = resolved.kind {
-            resolved = self.program.variables[index].value.clone();
-        }
-        let limit = match resolved.kind {
+        let limit = match self.constant(arg, scope) {
             ExprKind::Int(limit) => u64::try_from(limit).ok(),
             _ => None,
         };

@@ -117,6 +117,7 @@ fn show(e: &Expr) -> String {
             format!("{{{}}}", entries.join(", "))
         }
         ExprKind::Field(name) => format!(".{name}"),
+        ExprKind::Aggregate(call) => format!("a{call}"),
         ExprKind::Event => "event".into(),
         ExprKind::Captured(index) => format!("c{index}"),
         ExprKind::Variable(index) => format!("v{index}"),
@@ -152,6 +153,25 @@ fn operators(stream: &Stream) -> Vec<String> {
         Operator::Process(value) => format!("process {}", show(value)),
         Operator::Tell(tell) => format!("tell {:?} {} pieces", tell.level, tell.pieces.len()),
         Operator::Sequence(sequence) => format!("sequence of {}", sequence.steps.len()),
+        Operator::PartitionBy(field) => format!("partition_by {}", show(field)),
+        Operator::OrderBy(keys) => {
+            let keys =
+                keys.iter().map(|key| format!("{}{}", show(&key.value), if key.descending { " desc" } else { "" }));
+            format!("order_by {}", keys.collect::<Vec<_>>().join(", "))
+        }
+        Operator::Window(window) => {
+            let mut text = format!("window {:?}", window.kind);
+            if let Some(partition) = &window.partition_by {
+                text += &format!(" by {}", show(&partition.value));
+            }
+            if let Some(aggregate) = &window.aggregate {
+                for call in &aggregate.calls {
+                    text += &format!(" {:?}({})", call.function, call.argument.as_ref().map_or(String::new(), show));
+                }
+                text += &format!(" -> {}", fields(&aggregate.results));
+            }
+            text
+        }
     };
     stream.operators.iter().map(one).collect()
 }

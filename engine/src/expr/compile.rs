@@ -63,6 +63,8 @@ pub(crate) struct Compiler<'p> {
     functions: Vec<Option<Arc<user::Function>>>,
     /// Where the parameters and locals of the expression at hand lie.
     frame: Frame,
+    /// Where the results of the aggregate calls lie, while the results of an aggregation are compiled.
+    pub(crate) aggregates: Vec<RegisterIndex>,
     /// Whether some expression reads a record as a whole.
     pub(crate) keep_fields: bool,
 }
@@ -88,6 +90,7 @@ impl<'p> Compiler<'p> {
             declared,
             functions: vec![None; declared.len()],
             frame: Frame::default(),
+            aggregates: Vec::new(),
             keep_fields: false,
         }
     }
@@ -131,6 +134,7 @@ impl<'p> Compiler<'p> {
                 let args = args.iter().map(|arg| self.expr(arg, schema)).collect();
                 Expr::UserCall(user::Call { function: self.function(*function), args })
             }
+            ExprKind::Aggregate(call) => Expr::Register(self.aggregates[*call]),
             ExprKind::Member { of, field } => Expr::Member(self.boxed(of, schema), field.as_str().into()),
             ExprKind::Index { of, index } => Expr::Index(self.pair(of, index, schema)),
             ExprKind::Slice { of, from, to } => {

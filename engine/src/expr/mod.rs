@@ -20,6 +20,8 @@ use crate::check::program::Function;
 use crate::decode::{self, Column, ColumnIndex, Field, Fields};
 use crate::json::Kind;
 use crate::number;
+use crate::operators::retention::Ticket;
+use crate::slot::PartitionIndex;
 use crate::syntax::ast::BinaryOp;
 use crate::time;
 use crate::value::{Owned, Value};
@@ -164,7 +166,7 @@ pub(crate) enum Why {
 
 impl Tally {
     #[cold]
-    fn count(&self, why: Why) {
+    pub(crate) fn count(&self, why: Why) {
         let counter = match why {
             Why::Overflow => &self.overflow,
             Why::DivisionByZero => &self.division_by_zero,
@@ -190,6 +192,24 @@ impl KnownNumber {
     pub(crate) const NONE: KnownNumber = KnownNumber { record: 0, value: Value::Missing };
 }
 
+/// What an event came from: what a restart has to read again for it to come again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Origin<'a> {
+    /// A record.
+    Record { partition: PartitionIndex, offset: i64 },
+    /// The records that these hold.
+    Held(&'a [Ticket]),
+}
+
+/// The key that an event's output has, if nothing else gives it one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum EventKey<'a> {
+    /// That of the slot's own record.
+    Input(Option<&'a [u8]>),
+    /// That of an event that was kept, or none.
+    Own(Option<&'a [u8]>),
+}
+
 /// The record at hand, and everything that an expression may ask for.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
@@ -212,6 +232,10 @@ pub(crate) struct Context<'a> {
     pub(crate) fallback_time: i64,
     /// The event time, once somebody asked for it.
     pub(crate) time: Cell<Option<i64>>,
+    pub(crate) origin: Origin<'a>,
+    pub(crate) key: EventKey<'a>,
+    /// Whether what the event causes was put out before a restart: it changes state, and nothing else.
+    pub(crate) silent: bool,
     pub(crate) registers: &'a [Cell<Value<'a>>],
     /// The parameters of lambdas and the locals of functions.
     pub(crate) parameters: &'a [Cell<Value<'a>>],
@@ -235,6 +259,9 @@ impl<'a> Context<'a> {
             outer_time: None,
             fallback_time: 0,
             time: Cell::new(Some(0)),
+            origin: Origin::Held(&[]),
+            key: EventKey::Own(None),
+            silent: false,
             registers: &[],
             parameters,
             work: user::Work::default(),

@@ -32,6 +32,14 @@ pub(crate) struct Seen {
     order: VecDeque<u128>,
 }
 
+impl Seen {
+    /// Begins anew.
+    pub(crate) fn clear(&mut self) {
+        self.set.clear();
+        self.order.clear();
+    }
+}
+
 impl Distinct {
     pub(crate) fn pass<'a>(&'a self, cx: &Context<'a>, states: &mut [Seen], totals: &mut Totals) -> bool {
         let seen = &mut states[self.state];

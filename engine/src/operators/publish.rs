@@ -6,7 +6,7 @@ use crate::check::program::{self, Topic};
 use crate::encode::{self, Encoder};
 use crate::engine::Totals;
 use crate::expr::compile::{Compiler, Schema};
-use crate::expr::{Context, Expr};
+use crate::expr::{Context, EventKey, Expr};
 use crate::slot::{Key, Output, Outputs, Span, TargetIndex};
 use crate::time;
 use crate::value::Value;
@@ -24,7 +24,7 @@ struct Address {
     target: TargetIndex,
     /// The topic, where it depends on the output.
     topic: Option<Expr>,
-    /// `key:`; without it, outputs have their record's key.
+    /// `key:`, else the partition field; without both, outputs have their event's key.
     key: Option<Expr>,
 }
 
@@ -35,6 +35,7 @@ impl Publish {
         compiler: &mut Compiler,
         schema: &Schema,
         projected: bool,
+        partition: Option<&Expr>,
     ) -> Self {
         compiler.keep_fields |= matches!(schema, Schema::Record);
         let event_type = output.event_type.as_deref().or(schema.event_type()).unwrap_or_default();
@@ -44,7 +45,7 @@ impl Publish {
                 Topic::Fixed(_) => None,
                 Topic::Computed(topic) => Some(compiler.expr(topic, schema)),
             },
-            key: targets[target].key.as_ref().map(|key| compiler.expr(key, schema)),
+            key: targets[target].key.as_ref().map(|key| compiler.expr(key, schema)).or_else(|| partition.cloned()),
         });
         Publish { addresses: addresses.collect(), encoder: Encoder::new(event_type, schema, projected) }
     }
@@ -57,6 +58,9 @@ impl Publish {
         outputs: &mut Outputs,
         totals: &mut Totals,
     ) {
+        if cx.silent {
+            return;
+        }
         let mark = outputs.mark();
         self.encoder.write(cx, times, outputs.buffer());
         let value = outputs.span_from(mark);
@@ -76,7 +80,11 @@ impl Publish {
                 },
             };
             let key = match &address.key {
-                None => Key::Input,
+                None => match cx.key {
+                    EventKey::Input(_) => Key::Input,
+                    EventKey::Own(None) => Key::None,
+                    EventKey::Own(Some(key)) => Key::Own(append(key, outputs)),
+                },
                 Some(key) => match key.eval(cx) {
                     Value::Missing | Value::Null => Key::None,
                     Value::Str(text) => Key::Own(append(text.as_bytes(), outputs)),

@@ -8,17 +8,20 @@ use bumpalo::Bump;
 use crate::check::program::{self, BodyStatement, Input, Operator as Checked, Origin, Output, Program, Topic};
 use crate::decode::Names;
 use crate::expr::compile::{Compiler, Schema, emits_before};
-use crate::expr::{Context, Tally};
+use crate::expr::{Context, Expr, Tally};
 use crate::operators::distinct::Distinct;
 use crate::operators::filter::Filter;
+use crate::operators::kept::Capture;
 use crate::operators::limit::Limit;
 use crate::operators::process::{self, Exit, Process};
 use crate::operators::project::Project;
 use crate::operators::publish::Publish;
 use crate::operators::reshape::Reshape;
+use crate::operators::sort::Sort;
 use crate::operators::tell::Tell;
-use crate::operators::{Operator, StateCounts};
-use crate::plan::{Chain, MAX_CHAINS, MAX_FIELDS, MAX_TARGETS, Plan, PlanError, Source, Target};
+use crate::operators::window::{self, Window};
+use crate::operators::{Feed, Operator, StateCounts, Stateful};
+use crate::plan::{Chain, End, MAX_CHAINS, MAX_FIELDS, MAX_TARGETS, Plan, PlanError, Source, Stage, Target};
 use crate::value::{Owned, Value};
 
 pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
@@ -32,9 +35,11 @@ pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
         readers: readers(program),
         state_of: HashMap::new(),
         states: StateCounts::default(),
+        stages: Vec::new(),
         chains: 0,
     };
-    let (mut roots, mut heads) = (Vec::new(), Vec::new());
+    let records = Events { schema: Schema::Record, key: None, projected: false, stage: None, closing: None };
+    let (mut roots, mut heads): (Vec<Chain>, _) = (Vec::new(), Vec::new());
     for (index, stream) in program.streams.iter().enumerate() {
         for input in &stream.inputs {
             let (event_type, from) = match &input.from {
@@ -42,11 +47,11 @@ pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
                 Origin::Event(name) => (name.as_str(), None),
                 Origin::Stream(_) => continue,
             };
-            roots.push(builder.chain(index, input, &Schema::Record)?);
+            roots.push(builder.chain(index, input, &records)?);
             heads.push(Head { event_type, from });
         }
     }
-    let compiler = builder.compiler;
+    let Builder { compiler, states, stages, .. } = builder;
     let fields = compiler.columns.len().max(compiler.registers);
     if fields > MAX_FIELDS {
         return Err(PlanError::Fields(fields));
@@ -59,6 +64,8 @@ pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
         }
     }
     let routes = routes(&heads, &types, &sources);
+    let reaches = |types: &Vec<Vec<u32>>| union(types.iter().flatten().map(|root| &roots[*root as usize].below));
+    let reaches = routes.iter().map(reaches).collect();
     Ok(Plan {
         connectors: program.connectors.clone(),
         sources,
@@ -70,7 +77,9 @@ pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
         routes,
         registers: compiler.registers,
         parameters: compiler.parameters,
-        states: builder.states,
+        states,
+        stages,
+        reaches,
     })
 }
 
@@ -89,43 +98,58 @@ struct Builder<'p> {
     /// The state of a stream's operator, by the operator's place in the stream.
     state_of: HashMap<(usize, usize), usize>,
     states: StateCounts,
+    stages: Vec<Stage>,
     chains: usize,
 }
 
-impl Builder<'_> {
-    /// The chain of a stream for events that come by `input` and have the fields of `schema`, with all that it feeds.
-    fn chain(&mut self, index: usize, input: &Input, schema: &Schema) -> Result<Chain, PlanError> {
+/// What is known of the events at some place of a stream.
+#[derive(Clone)]
+struct Events {
+    schema: Schema,
+    /// Their key, where that is not their record's.
+    key: Option<Expr>,
+    /// Whether the stream itself made their fields.
+    projected: bool,
+    /// The stage whose rows they are, or come of.
+    stage: Option<usize>,
+    /// The same, where that is the stream's own: then they come in closings.
+    closing: Option<usize>,
+}
+
+impl<'p> Builder<'p> {
+    /// The chain of a stream for `events` that come by `input`, with all that it feeds.
+    fn chain(&mut self, index: usize, input: &Input, events: &Events) -> Result<Chain, PlanError> {
+        let events = Events { projected: false, closing: None, ..events.clone() };
         let mut operators = Vec::new();
         if let Some(predicate) = &input.predicate {
-            operators.push(Operator::Filter(Filter { condition: self.compiler.expr(predicate, schema) }));
+            operators.push(Operator::Filter(Filter { condition: self.compiler.expr(predicate, &events.schema) }));
         }
-        self.rest(index, 0, operators, schema.clone(), false)
+        self.rest(index, 0, operators, events)
     }
 
-    /// The chain of a stream from its operator at `first` on, behind `operators`. `projected` says whether the stream
-    /// itself made the event's fields.
+    /// What a stream does with `events` from the operator at `from` on, with all that it feeds.
     fn rest(
         &mut self,
         index: usize,
-        first: usize,
+        from: usize,
         mut operators: Vec<Operator>,
-        mut schema: Schema,
-        mut projected: bool,
+        mut events: Events,
     ) -> Result<Chain, PlanError> {
         let stream = &self.program.streams[index];
         self.chains += 1;
         if self.chains > MAX_CHAINS {
             return Err(PlanError::Chains { stream: stream.name.text.clone() });
         }
-        for (place, operator) in stream.operators.iter().enumerate().skip(first) {
+        for (place, operator) in stream.operators.iter().enumerate().skip(from) {
+            let schema = &events.schema;
             operators.push(match operator {
                 Checked::Where(condition) => {
-                    Operator::Filter(Filter { condition: self.compiler.expr(condition, &schema) })
+                    Operator::Filter(Filter { condition: self.compiler.expr(condition, schema) })
                 }
                 Checked::Select(projections) | Checked::Emit(projections) => {
-                    let (project, after) = Project::compile(projections, &mut self.compiler, &schema);
-                    schema = after;
-                    projected = true;
+                    let (project, after) = Project::compile(projections, &mut self.compiler, schema);
+                    events.schema = after;
+                    events.projected = true;
                     if project.is_idle() {
                         continue;
                     }
@@ -134,52 +158,68 @@ impl Builder<'_> {
                 // The checker refuses it.
                 Checked::Sequence(_) => continue,
                 Checked::Map(value) => {
-                    let value = self.compiler.expr(value, &schema);
+                    let value = self.compiler.expr(value, schema);
                     let register = self.compiler.register();
-                    schema = Schema::Map { event_type: schema.event_type().map(Box::from), register };
-                    projected = true;
+                    events.schema = Schema::Map { event_type: schema.event_type().map(Box::from), register };
+                    events.projected = true;
                     Operator::Reshape(Reshape { value, register })
                 }
-                Checked::Tell(tell) => Operator::Tell(Tell::compile(tell, &mut self.compiler, &schema)),
+                Checked::Tell(tell) => Operator::Tell(Tell::compile(tell, &mut self.compiler, schema)),
                 Checked::Process(value) => {
-                    let process = Some(self.process(index, place, value, &schema)?);
-                    return Ok(Chain { operators, process, publish: None, feeds: Vec::new() });
+                    let process = self.process(index, place, value, &events)?;
+                    let behind = process.exits.iter().flat_map(|exit| exit.readers.iter().chain([&exit.rest]));
+                    let below = union(behind.map(|chain| &chain.below));
+                    return Ok(Chain { operators, end: End::Process(Box::new(process)), below });
                 }
                 Checked::Limit(most) => {
                     let state = *self.state_of.entry((index, place)).or_insert(self.states.limits);
                     self.states.limits = self.states.limits.max(state + 1);
+                    if let Some(stage) = events.closing {
+                        self.stages[stage].limits.push(state);
+                    }
                     Operator::Limit(Limit { most: *most, state })
                 }
                 Checked::Distinct(value) => {
                     let state = *self.state_of.entry((index, place)).or_insert(self.states.distincts);
                     self.states.distincts = self.states.distincts.max(state + 1);
+                    if let Some(stage) = events.closing {
+                        self.stages[stage].distincts.push(state);
+                    }
                     let value = match value {
-                        Some(value) => self.compiler.expr(value, &schema),
-                        None => self.compiler.event(&schema),
+                        Some(value) => self.compiler.expr(value, schema),
+                        None => self.compiler.event(schema),
                     };
                     Operator::Distinct(Distinct { value, state })
                 }
+                Checked::PartitionBy(field) => {
+                    events.key = Some(self.compiler.expr(field, schema));
+                    continue;
+                }
+                Checked::Window(window) => return self.window((index, place), window, operators, &events),
+                Checked::OrderBy(keys) => return self.order_by((index, place), keys, operators, &events),
             });
         }
-        let mut publish = stream
-            .output
-            .as_ref()
-            .map(|output| Publish::compile(output, &self.program.targets, &mut self.compiler, &schema, projected));
+        let publish = stream.output.as_ref().map(|output| {
+            let Events { schema, projected, key, .. } = &events;
+            let compiler = &mut self.compiler;
+            Box::new(Publish::compile(output, &self.program.targets, compiler, schema, *projected, key.as_ref()))
+        });
         // Downstream, the event is one of this stream.
         match &stream.output {
-            None => schema.rename(&stream.name.text),
-            Some(Output { event_type: Some(name), .. }) => schema.rename(name),
+            None => events.schema.rename(&stream.name.text),
+            Some(Output { event_type: Some(name), .. }) => events.schema.rename(name),
             Some(Output { event_type: None, .. }) => {}
         }
-        let (mut feeds, mut process) = (Vec::new(), None);
+        let mut feeds = Vec::new();
         for (reader, input) in self.readers[index].clone() {
-            feeds.push(self.chain(reader, input, &schema)?);
+            feeds.push(self.chain(reader, input, &events)?);
         }
         // A stream that merely renames another one costs nothing: what it feeds takes its place.
-        while operators.is_empty() && publish.is_none() && feeds.len() == 1 {
-            Chain { operators, process, publish, feeds } = feeds.remove(0);
+        if operators.is_empty() && publish.is_none() && feeds.len() == 1 {
+            return Ok(feeds.remove(0));
         }
-        Ok(Chain { operators, process, publish, feeds })
+        let below = union(feeds.iter().map(|chain| &chain.below));
+        Ok(Chain { operators, end: End::Out { publish, feeds }, below })
     }
 
     /// `.process`, the operator of a stream at `place`, with everything that comes behind it.
@@ -188,7 +228,7 @@ impl Builder<'_> {
         index: usize,
         place: usize,
         value: &program::Expr,
-        schema: &Schema,
+        events: &Events,
     ) -> Result<Process, PlanError> {
         let (program, mut called, mut exits) = (self.program, Vec::new(), Vec::new());
         program.visit_calls(value, &mut called);
@@ -199,20 +239,168 @@ impl Builder<'_> {
             });
             for (site, (event_type, fields)) in (emits_before(&program.functions, function)..).zip(emits) {
                 let (registers, schema) = process::fields_of(event_type, fields, &mut self.compiler);
-                let rest = self.rest(index, place + 1, Vec::new(), schema.clone(), true)?;
+                let emitted = Events { schema, projected: true, ..events.clone() };
+                let rest = self.rest(index, place + 1, Vec::new(), emitted.clone())?;
                 let mut readers = Vec::new();
                 for (reader, stream) in program.streams.iter().enumerate() {
                     for input in &stream.inputs {
                         if matches!(&input.from, Origin::Event(name) if name == event_type) {
-                            readers.push(self.chain(reader, input, &schema)?);
+                            readers.push(self.chain(reader, input, &emitted)?);
                         }
                     }
                 }
                 exits.push(Exit { site, registers, rest, readers });
             }
         }
-        Ok(Process { value: self.compiler.expr(value, schema), exits })
+        Ok(Process { value: self.compiler.expr(value, &events.schema), exits })
     }
+
+    /// The end of a chain in the window of a stream. The first path to it brings the stage into being.
+    fn window(
+        &mut self,
+        (index, place): (usize, usize),
+        window: &'p program::Window,
+        operators: Vec<Operator>,
+        events: &Events,
+    ) -> Result<Chain, PlanError> {
+        let known = self.state_of.get(&(index, place)).copied();
+        let stage = match known {
+            Some(stage) => stage,
+            None => {
+                let calls = window.aggregate.as_ref().map(|aggregate| &aggregate.calls);
+                let keyed = window.partition_by.is_some() && calls.is_some();
+                let key = keyed.then(|| self.compiler.register());
+                let results = calls.into_iter().flatten().map(|_| self.compiler.register()).collect();
+                let calls = calls.map(|calls| calls.iter().map(|call| call.function).collect());
+                let program::Window { kind, allowed_lateness_ns, watermark, .. } = *window;
+                let operator = Stateful::Window(Window { kind, allowed_lateness_ns, calls, key, results });
+                self.stage((index, place), operator, watermark)
+            }
+        };
+        if let Some(upstream) = events.stage.filter(|upstream| !self.stages[stage].upstream.contains(upstream)) {
+            self.stages[stage].upstream.push(upstream);
+        }
+        let key = window.partition_by.as_ref().map(|partition| self.compiler.expr(&partition.value, &events.schema));
+        let mut feed = window::Feed { key: key.clone(), arguments: Vec::new(), capture: None };
+        match &window.aggregate {
+            Some(aggregate) => {
+                let arguments = aggregate.calls.iter().map(|call| call.argument.as_ref());
+                feed.arguments = arguments
+                    .map(|argument| argument.map(|argument| self.compiler.expr(argument, &events.schema)))
+                    .collect();
+                if known.is_none() {
+                    let rest = self.results((index, place), stage, window, aggregate)?;
+                    self.stages[stage].rests.push(rest);
+                }
+            }
+            None => {
+                let path = self.stages[stage].rests.len();
+                let key = key.as_ref().or(events.key.as_ref());
+                let (capture, schema, key, registers) = Capture::compile(path, &events.schema, key, &mut self.compiler);
+                feed.capture = Some(capture);
+                let projected = events.projected;
+                let events = Events { schema, key, projected, stage: Some(stage), closing: Some(stage) };
+                // In its place before what is behind it is built: another path may come here meanwhile.
+                self.stages[stage].rests.push(Chain::nothing());
+                self.stages[stage].registers.push(registers);
+                self.stages[stage].rests[path] = self.rest(index, place + 1, Vec::new(), events)?;
+            }
+        }
+        let below = union(self.stages[stage].rests.iter().map(|chain| &chain.below));
+        self.stages[stage].below = below;
+        Ok(Chain { operators, end: End::Stage { feed: Feed::Window(feed), stage }, below: vec![stage] })
+    }
+
+    /// A new stage, with nothing behind it yet.
+    fn stage(&mut self, place: (usize, usize), operator: Stateful, watermark: program::Watermark) -> usize {
+        let stage = self.stages.len();
+        self.state_of.insert(place, stage);
+        self.stages.push(Stage {
+            lag_ns: operator.lag_ns(),
+            operator,
+            watermark,
+            upstream: Vec::new(),
+            rests: Vec::new(),
+            registers: Vec::new(),
+            below: Vec::new(),
+            limits: Vec::new(),
+            distincts: Vec::new(),
+            sort: None,
+        });
+        stage
+    }
+
+    /// What the rows of an aggregation go through: its results are computed, and the stream goes on with them.
+    fn results(
+        &mut self,
+        (index, place): (usize, usize),
+        stage: usize,
+        window: &program::Window,
+        aggregate: &program::Aggregate,
+    ) -> Result<Chain, PlanError> {
+        let Stateful::Window(operator) = &self.stages[stage].operator;
+        let key = operator.key.map(Expr::Register);
+        let name = window.partition_by.as_ref().map(|partition| partition.name.text.as_str());
+        self.compiler.aggregates.clone_from(&operator.results);
+        let before = Schema::Fields {
+            event_type: Some(self.program.streams[index].name.text.as_str().into()),
+            fields: name.into_iter().map(Box::from).zip(key.clone()).collect(),
+        };
+        let (project, after) = Project::compile(&aggregate.results, &mut self.compiler, &before);
+        let (Schema::Fields { event_type, fields: partition }, Schema::Fields { fields: results, .. }) =
+            (before, after)
+        else {
+            unreachable!("a projection makes fields of fields")
+        };
+        let hidden = |name: &str| results.iter().any(|(result, _)| **result == *name);
+        let mut fields = partition;
+        fields.retain(|(name, _)| !hidden(name));
+        fields.extend(results);
+        let operators = if project.is_idle() { Vec::new() } else { vec![Operator::Project(project)] };
+        let events = Events {
+            schema: Schema::Fields { event_type, fields },
+            key,
+            projected: true,
+            stage: Some(stage),
+            closing: Some(stage),
+        };
+        self.rest(index, place + 1, operators, events)
+    }
+
+    fn order_by(
+        &mut self,
+        (index, place): (usize, usize),
+        keys: &'p [program::OrderKey],
+        operators: Vec<Operator>,
+        events: &Events,
+    ) -> Result<Chain, PlanError> {
+        let state = *self.state_of.entry((index, place)).or_insert(self.states.sorts);
+        self.states.sorts = self.states.sorts.max(state + 1);
+        let stage = events.closing.expect("the checker puts it behind a window");
+        self.stages[stage].sort = Some(state);
+        let compiled = keys.iter().map(|key| (self.compiler.expr(&key.value, &events.schema), key.descending));
+        let keys = compiled.collect();
+        let path = self.stages[stage].rests.len().saturating_sub(1);
+        let (capture, schema, key, registers) =
+            Capture::compile(path, &events.schema, events.key.as_ref(), &mut self.compiler);
+        let rest = self.rest(index, place + 1, Vec::new(), Events { schema, key, ..events.clone() })?;
+        let below = rest.below.clone();
+        Ok(Chain { operators, end: End::Sort(Box::new(Sort { keys, capture, state, rest, registers })), below })
+    }
+}
+
+impl Chain {
+    fn nothing() -> Self {
+        Chain { operators: Vec::new(), end: End::Out { publish: None, feeds: Vec::new() }, below: Vec::new() }
+    }
+}
+
+/// All of them, once each.
+fn union<'a>(parts: impl Iterator<Item = &'a Vec<usize>>) -> Vec<usize> {
+    let mut all: Vec<usize> = parts.flatten().copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 fn readers(program: &Program) -> Vec<Vec<(usize, &Input)>> {

@@ -6,17 +6,22 @@
 //! chains, each compiled for the fields that its events have there; they share the stream's state. An event runs through a
 //! chain and everything that it feeds before the next chain begins, so a record's outputs come depth first.
 //!
+//! A chain that comes to a window (or whatever else keeps state) ends there, in a [`Stage`]. The paths to a stream share
+//! its stage; what its rows go through next is compiled once more, for the fields that they have.
+//!
 //! Limits: see [`PlanError`].
 
 mod build;
 
 use std::fmt;
 
-use crate::check::program::{Connector, OffsetReset, Program, Property};
+use crate::check::program::{Connector, OffsetReset, Program, Property, Watermark};
 use crate::decode::Names;
+use crate::expr::RegisterIndex;
 use crate::operators::process::Process;
 use crate::operators::publish::Publish;
-use crate::operators::{Operator, StateCounts};
+use crate::operators::sort::Sort;
+use crate::operators::{Feed, Operator, StateCounts, Stateful};
 
 /// The most paths from a record to a stream.
 pub const MAX_CHAINS: usize = 10_000;
@@ -44,6 +49,10 @@ pub struct Plan {
     pub(crate) registers: usize,
     pub(crate) parameters: usize,
     pub(crate) states: StateCounts,
+    /// Those that feed others come before them.
+    pub(crate) stages: Vec<Stage>,
+    /// By origin: the stages that its records come to.
+    pub(crate) reaches: Vec<Vec<usize>>,
 }
 
 /// A topic, or a file, to read.
@@ -76,14 +85,48 @@ pub struct Target {
     pub properties: Vec<Property>,
 }
 
-/// One path to one stream.
+/// One path to one stream, or to its stage, or from there on.
 #[derive(Debug)]
 pub(crate) struct Chain {
     pub(crate) operators: Vec<Operator>,
-    /// If there is one, it comes last: what it emits goes on by its exits.
-    pub(crate) process: Option<Process>,
-    pub(crate) publish: Option<Publish>,
-    pub(crate) feeds: Vec<Chain>,
+    pub(crate) end: End,
+    /// The stages that it comes to, not counting those behind another stage. They are told the time of an event that an
+    /// operator drops.
+    pub(crate) below: Vec<usize>,
+}
+
+/// Where a chain ends.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The stream's events go out, and on.
+    Out { publish: Option<Box<Publish>>, feeds: Vec<Chain> },
+    /// What a function emits takes their place.
+    Process(Box<Process>),
+    /// They come to a stage, index into [`Plan::stages`].
+    Stage { feed: Feed, stage: usize },
+    /// They wait for the other rows of their closing.
+    Sort(Box<Sort>),
+}
+
+/// What keeps state, and what its rows go through.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) operator: Stateful,
+    pub(crate) watermark: Watermark,
+    /// The stages that feed it.
+    pub(crate) upstream: Vec<usize>,
+    /// By path, if the events themselves come out; otherwise there is one.
+    pub(crate) rests: Vec<Chain>,
+    /// By path: where `rests` expects the fields of an event that was kept.
+    pub(crate) registers: Vec<Vec<RegisterIndex>>,
+    /// The stages that `rests` comes to.
+    pub(crate) below: Vec<usize>,
+    /// How far the times of its rows may lie behind its watermark.
+    pub(crate) lag_ns: i64,
+    /// The `.limit`, `.distinct` and `.order_by` of its stream, which are about one closing.
+    pub(crate) limits: Vec<usize>,
+    pub(crate) distincts: Vec<usize>,
+    pub(crate) sort: Option<usize>,
 }
 
 /// Why a checked program cannot be planned.
@@ -144,6 +187,11 @@ impl Plan {
     /// The names of the fields that are decoded, in no particular order; others are only validated.
     pub fn decoded_fields(&self) -> impl Iterator<Item = &str> {
         self.columns.iter()
+    }
+
+    /// Whether the plan keeps state that the passing of time concerns, so that its lane needs ticks.
+    pub fn is_stateful(&self) -> bool {
+        !self.stages.is_empty()
     }
 
     /// The index into `routes` for records of a source, or for those of a file, which come from none.
