@@ -249,7 +249,7 @@ fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
     // Miri takes a second for what takes a millisecond here, and knows nothing of files.
     if cfg!(miri) {
-        return ProptestConfig { cases: 20, failure_persistence: None, ..default };
+        return ProptestConfig { cases: 8, failure_persistence: None, ..default };
     }
     ProptestConfig { cases: default.cases.max(2_000), failure_persistence: Some(Box::new(regressions)), ..default }
 }
@@ -261,7 +261,7 @@ proptest! {
     fn the_lane_does_what_two_queues_do(
         slots in (0..4u32).prop_map(|bits| 1usize << bits),
         in_flight in 1..20u64,
-        steps in prop::collection::vec(step(), 0..200),
+        steps in prop::collection::vec(step(), 0..if cfg!(miri) { 40 } else { 200 }),
     ) {
         run(slots, in_flight, &steps)?;
     }
