@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     Simulate(SimulateArgs),
     Check(CheckArgs),
+    Parse(ParseArgs),
+    Plan(PlanArgs),
     Test(TestArgs),
     Demo(DemoArgs),
     Generate(GenerateArgs),
@@ -126,7 +128,7 @@ pub(crate) struct RunArgs {
 ///
 /// The events go through the same ring and the same plan as those of `kolo run`, and outputs are printed on stdout, one
 /// line of JSON each. An event is a line: {"event_type":"Tick","@timestamp":"2026-04-12T10:40:00Z","data":{…}} or flat,
-/// {"event_type":"Tick","ts":1775990400000,…}.
+/// {"event_type":"Tick","ts":1775990400000,…}; in a file named *.evt also Tick { price: 50.5 } (docs/testing.md).
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
     /// The VPL program
@@ -141,6 +143,10 @@ pub(crate) struct SimulateArgs {
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
+    /// Take each event as long after the first one as its time is after the first one's [default: as fast as it goes]
+    #[arg(long)]
+    pub(crate) timed: bool,
+
     #[command(flatten)]
     pub(crate) ring: RingArgs,
 
@@ -148,14 +154,53 @@ pub(crate) struct SimulateArgs {
     pub(crate) report: ReportArgs,
 }
 
-/// Says what is wrong with a program, or how much it declares
+/// Says what is wrong with programs, or how much they declare
 ///
 /// Exits with 1 if there is an error; warnings alone leave it at 0.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
+    /// The VPL programs
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// For people, on stderr, or for editors: one JSON document on stdout (docs/diagnostics.md)
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = Form::Text)]
+    pub(crate) format: Form,
+}
+
+/// Shows the tree that the parser makes of a program
+///
+/// What could be understood is shown even if there are errors; then it exits with 1.
+#[derive(Debug, Args)]
+pub(crate) struct ParseArgs {
     /// The VPL program
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+
+    /// As an indented tree, or as JSON with byte offsets
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = Form::Text)]
+    pub(crate) format: Form,
+}
+
+/// Shows what a program does when it runs: what is read and decoded, which operators, which state and bounds
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// The VPL program
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// For people, or as JSON
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = Form::Text)]
+    pub(crate) format: Form,
+}
+
+/// Forms in which something is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// For people
+    Text,
+    /// For programs
+    Json,
 }
 
 /// Runs the unit tests of programs that lie in text files

@@ -4,16 +4,18 @@
 
 use std::fs;
 use std::io::{self, ErrorKind, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kolo_engine::check::program::Program;
 use kolo_engine::diagnostic::{self, Diagnostic, SourceFile};
 use kolo_engine::plan::Plan;
 
-use crate::args::{CheckArgs, ProgramText};
+use crate::args::{CheckArgs, Form, ProgramText};
 use crate::live;
 use crate::outcome::{Failure, Outcome};
 use crate::properties;
+
+mod json;
 
 /// A program without errors, and its text.
 pub(crate) struct Loaded {
@@ -29,23 +31,46 @@ impl Loaded {
     /// The program as the engine runs it.
     ///
     /// # Errors
-    /// A property that librdkafka refuses, shown at its place, or a program that exceeds a limit of the planner.
+    /// A program that exceeds a limit of the planner.
     pub(crate) fn plan(&self) -> Result<Plan, Failure> {
         let name = self.source.name();
-        let refused = properties::check_program(&self.program);
-        if !refused.is_empty() {
-            return Err(reject(&self.source, &refused));
-        }
         Plan::compile(&self.program).map_err(|reason| Failure::new(format_args!("{name}: {reason}")))
     }
 }
 
-/// `kolo check`
+/// `kolo check`: all the programs, whatever is wrong with some of them.
+///
+/// # Errors
+/// A single program with an error.
 pub(crate) fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
-    let loaded = load(ProgramText::File(&args.file))?;
-    loaded.plan()?;
-    print_line(&summary(&loaded.program, loaded.warnings))?;
+    if args.format == Form::Json {
+        return json::run(&args.files);
+    }
+    let [file] = &args.files[..] else { return run_several(&args.files) };
+    print_line(&check_one(file)?)?;
     Ok(Outcome::Done)
+}
+
+/// One line for each program, its problems above it.
+fn run_several(files: &[PathBuf]) -> Result<Outcome, Failure> {
+    let mut failed = 0;
+    for file in files {
+        match check_one(file) {
+            Ok(summary) => print_line(&format!("{}: {summary}", file.display()))?,
+            Err(failure) => {
+                failed += 1;
+                live::say(format_args!("error: {failure}"));
+            }
+        }
+    }
+    print_line(&format!("{}: {} without errors, {failed} with", counted(files.len(), "file"), files.len() - failed))?;
+    Ok(if failed == 0 { Outcome::Done } else { Outcome::Wrong })
+}
+
+fn check_one(file: &Path) -> Result<String, Failure> {
+    let loaded = load(ProgramText::File(file))?;
+    loaded.plan()?;
+    Ok(summary(&loaded.program, loaded.warnings))
 }
 
 /// Reads and checks a program; `${NAME}` in its connectors comes from the environment. Shows its diagnostics.
@@ -53,11 +78,8 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
 /// # Errors
 /// A file that cannot be read, or a program with an error.
 pub(crate) fn load(text: ProgramText<'_>) -> Result<Loaded, Failure> {
-    let source = match text {
-        ProgramText::File(path) => SourceFile::new(path.display().to_string(), read(path)?),
-        ProgramText::Code(code) => SourceFile::new("<code>", code),
-    };
-    let (program, diagnostics) = kolo_engine::check::check(&source, &|name| std::env::var(name).ok());
+    let source = source_of(text)?;
+    let (program, diagnostics) = examine(&source);
     match program {
         Some(program) => {
             show(&source, &diagnostics);
@@ -65,6 +87,23 @@ pub(crate) fn load(text: ProgramText<'_>) -> Result<Loaded, Failure> {
         }
         None => Err(reject(&source, &diagnostics)),
     }
+}
+
+/// The program's text and name.
+pub(crate) fn source_of(text: ProgramText<'_>) -> Result<SourceFile, Failure> {
+    Ok(match text {
+        ProgramText::File(path) => SourceFile::new(path.display().to_string(), read(path)?),
+        ProgramText::Code(code) => SourceFile::new("<code>", code),
+    })
+}
+
+/// Everything that can be said about a program without connecting anywhere; there is none if a diagnostic is an error.
+pub(crate) fn examine(source: &SourceFile) -> (Option<Program>, Vec<Diagnostic>) {
+    let (program, mut diagnostics) = kolo_engine::check::check(source, &|name| std::env::var(name).ok());
+    let refused: Vec<Diagnostic> = program.iter().flat_map(properties::check_program).collect();
+    let accepted = program.filter(|_| refused.is_empty());
+    diagnostics.extend(refused);
+    (accepted, diagnostics)
 }
 
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {
@@ -79,7 +118,7 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     })
 }
 
-fn reject(source: &SourceFile, diagnostics: &[Diagnostic]) -> Failure {
+pub(crate) fn reject(source: &SourceFile, diagnostics: &[Diagnostic]) -> Failure {
     show(source, diagnostics);
     let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
     let mut found = counted(errors, "error");
@@ -89,7 +128,7 @@ fn reject(source: &SourceFile, diagnostics: &[Diagnostic]) -> Failure {
     Failure::new(format_args!("{}: {found}", source.name()))
 }
 
-fn show(source: &SourceFile, diagnostics: &[Diagnostic]) {
+pub(crate) fn show(source: &SourceFile, diagnostics: &[Diagnostic]) {
     if !diagnostics.is_empty() {
         live::say(diagnostic::render(source, diagnostics, colour()).trim_end_matches('\n').to_owned() + "\n");
     }
@@ -118,7 +157,7 @@ pub(crate) fn counted(count: usize, thing: &str) -> String {
     format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
 
-fn print_line(line: &str) -> Result<(), Failure> {
+pub(crate) fn print_line(line: &str) -> Result<(), Failure> {
     writeln!(io::stdout(), "{line}")
         .map_err(|reason| Failure::new(format_args!("stdout cannot be written to: {reason}")))
 }

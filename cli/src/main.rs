@@ -20,7 +20,9 @@ mod generate;
 mod live;
 mod logging;
 mod outcome;
+mod parse;
 mod pipeline;
+mod plan;
 mod properties;
 mod report;
 mod run;
@@ -46,6 +48,8 @@ fn obey(command: &Command) -> Result<Outcome, Failure> {
         Command::Run(args) => run::run(args),
         Command::Simulate(args) => simulate::run(args),
         Command::Check(args) => check::run(args),
+        Command::Parse(args) => parse::run(args),
+        Command::Plan(args) => plan::run(args),
         Command::Test(args) => test::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Generate(args) => generate::run(args),

@@ -86,6 +86,8 @@ pub(crate) enum Feed {
         name: String,
         /// The lines.
         reader: Box<dyn BufRead + Send>,
+        /// Whether they are taken at the pace of their events.
+        timed: bool,
     },
 }
 
@@ -293,8 +295,11 @@ fn start_as<R: Ring, W: WaitStrategy>(
             let taken = Taken::Kafka(poller.counters());
             (Box::new(move || poller.run(&source_control, listening).map_err(Ended::from)), taken, store)
         }
-        Feed::Lines { name, reader } => {
-            let replay = Replay::new(producer, reader, &name, clock);
+        Feed::Lines { name, reader, timed } => {
+            let mut replay = Replay::new(producer, reader, &name, clock);
+            if timed {
+                replay = replay.timed();
+            }
             let taken = Taken::Lines(replay.records());
             let run = move || {
                 listening();

@@ -84,7 +84,8 @@ pub(crate) fn feed(plan: &Plan, program_name: &str, overrides: &Overrides, mode:
         (false, []) => kafka_feed(plan, groups, overrides, mode),
         (true, [path]) => {
             let file = File::open(path).map_err(|reason| Failure::new(format!("{path}: {reason}")))?;
-            Ok(Feed::Lines { name: (*path).clone(), reader: Box::new(BufReader::with_capacity(1 << 20, file)) })
+            let reader = Box::new(BufReader::with_capacity(1 << 20, file));
+            Ok(Feed::Lines { name: (*path).clone(), reader, timed: false })
         }
         _ => Err(Failure::new(
             "a run reads from Kafka or from one file; this program reads from more than that. Run one program for each"

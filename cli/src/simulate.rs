@@ -26,9 +26,10 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<Outcome, Failure> {
     let loaded = check::load(ProgramText::File(&args.program))?;
     let plan = loaded.plan()?;
     let feed = if args.events == Path::new("-") {
-        Feed::Lines { name: "-".to_owned(), reader: Box::new(BufReader::with_capacity(BUFFER_BYTES, std::io::stdin())) }
+        let reader = Box::new(BufReader::with_capacity(BUFFER_BYTES, std::io::stdin()));
+        Feed::Lines { name: "-".to_owned(), reader, timed: args.timed }
     } else {
-        file(&args.events, &loaded.program)?
+        file(&args.events, &loaded.program, args.timed)?
     };
     let settings = Settings {
         slots: args.ring.slots(),
@@ -63,7 +64,7 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<Outcome, Failure> {
 ///
 /// # Errors
 /// A file that cannot be opened.
-pub(crate) fn file(path: &Path, program: &Program) -> Result<Feed, Failure> {
+pub(crate) fn file(path: &Path, program: &Program, timed: bool) -> Result<Feed, Failure> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|reason| Failure::new(format_args!("{name}: {reason}")))?;
     let lines = BufReader::with_capacity(BUFFER_BYTES, file);
@@ -71,5 +72,5 @@ pub(crate) fn file(path: &Path, program: &Program) -> Result<Feed, Failure> {
         Some(extension) if extension == "evt" => Box::new(evt::Reader::new(lines, &program.events)),
         _ => Box::new(lines),
     };
-    Ok(Feed::Lines { name, reader })
+    Ok(Feed::Lines { name, reader, timed })
 }

@@ -48,7 +48,7 @@ fn records(scenario: Scenario, count: u64) -> Vec<u8> {
 fn help_names_every_command_and_run_every_flag_with_its_default() {
     let (code, help, _) = run(&["--help"]);
     assert_eq!(code, 0);
-    for command in ["run", "simulate", "check", "test", "demo", "generate", "completions"] {
+    for command in ["run", "simulate", "check", "parse", "plan", "test", "demo", "generate", "completions"] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} in {help}");
         let (code, own, _) = run(&[command, "--help"]);
         assert_eq!(code, 0);

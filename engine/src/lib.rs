@@ -7,6 +7,7 @@ mod decode;
 pub mod diagnostic;
 mod encode;
 mod engine;
+pub mod event_time;
 pub mod evt;
 mod expr;
 mod flow;

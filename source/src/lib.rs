@@ -8,6 +8,7 @@ pub mod control;
 pub mod evt;
 pub mod generate;
 pub mod kafka;
+mod pace;
 pub mod partitions;
 pub mod replay;
 pub mod spill;

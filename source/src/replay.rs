@@ -12,6 +12,7 @@ use kolo_engine::slot::{Assignment, Cause, Slot};
 use kolo_ring::{Blocked, LaneBatch, LaneProducer};
 
 use crate::control::Control;
+use crate::pace::Pace;
 use crate::spill::{self, SpillBudget};
 
 /// Why a replay stopped before the end of its file.
@@ -50,6 +51,8 @@ pub struct Replay<R, P> {
     clock: Clock,
     spill: SpillBudget,
     records: Arc<AtomicU64>,
+    /// `None`: as fast as the lane goes.
+    pace: Option<Pace>,
 }
 
 impl<R: BufRead, P: LaneProducer<Slot = Slot>> Replay<R, P> {
@@ -63,7 +66,14 @@ impl<R: BufRead, P: LaneProducer<Slot = Slot>> Replay<R, P> {
             clock,
             spill: SpillBudget::new(spill::DEFAULT_LIMIT),
             records: Arc::default(),
+            pace: None,
         }
+    }
+
+    /// At the pace of the events' own times, instead of as fast as the lane goes.
+    pub fn timed(mut self) -> Self {
+        self.pace = Some(Pace::default());
+        self
     }
 
     /// Records put into the lane so far.
@@ -90,11 +100,11 @@ impl<R: BufRead, P: LaneProducer<Slot = Slot>> Replay<R, P> {
                 break;
             }
             match memchr::memchr(b'\n', available) {
-                Some(_) => {
+                Some(_) if self.pace.is_none() => {
                     let used = self.fill()?;
                     self.input.consume(used);
                 }
-                None => {
+                _ => {
                     line.clear();
                     self.input
                         .read_until(b'\n', &mut line)
@@ -102,6 +112,12 @@ impl<R: BufRead, P: LaneProducer<Slot = Slot>> Replay<R, P> {
                     self.line += 1;
                     let (number, text) = (self.line, trim(&line));
                     if !text.is_empty() {
+                        if let Some(pace) = &mut self.pace {
+                            pace.wait(text, control);
+                            if control.stopping() {
+                                break;
+                            }
+                        }
                         self.publish(|slot| record(slot, number, text))?;
                         self.records.fetch_add(1, Ordering::Relaxed);
                     }

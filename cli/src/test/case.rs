@@ -3,7 +3,6 @@
 use std::io::{self, Cursor, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kolo_engine::check::check;
 use kolo_engine::diagnostic::{self, Diagnostic, SourceFile};
 use kolo_engine::plan::Plan;
 use kolo_ring::Wait;
@@ -11,10 +10,10 @@ use kolo_sink::lines::Lines;
 use kolo_source::evt;
 
 use super::file::{Case, TestFile, Text};
-use crate::check::read;
+use crate::check::{examine, read};
 use crate::outcome::Failure;
 use crate::pipeline::{self, Feed, RingKind, Settings};
-use crate::{properties, setup, simulate};
+use crate::{setup, simulate};
 
 /// Slots of the ring: few, for cases are small.
 const SLOTS: usize = 256;
@@ -43,8 +42,7 @@ pub(super) fn run(file: &TestFile, case: &Case) -> Result<Actual, Failure> {
         Text::File(path) => SourceFile::new(path.display().to_string(), read(path)?),
         Text::Here(lines) => SourceFile::new(file.path.display().to_string(), file.only(lines)),
     };
-    let (program, mut diagnostics) = check(&source, &|name| std::env::var(name).ok());
-    diagnostics.extend(program.iter().flat_map(properties::check_program));
+    let (program, diagnostics) = examine(&source);
     let codes = |errors: bool| {
         let of_kind = diagnostics.iter().filter(move |diagnostic| diagnostic.is_error() == errors);
         of_kind.map(|diagnostic: &Diagnostic| diagnostic.code.id()).collect()
@@ -55,13 +53,14 @@ pub(super) fn run(file: &TestFile, case: &Case) -> Result<Actual, Failure> {
         diagnostics: diagnostic::render(&source, &diagnostics, false),
         ..Actual::default()
     };
-    let Some(program) = program.filter(|_| actual.errors.is_empty()) else { return Ok(actual) };
+    let Some(program) = program else { return Ok(actual) };
     let plan = Plan::compile(&program)?;
     let feed = match &case.input {
-        Text::File(path) => simulate::file(path, &program)?,
+        Text::File(path) => simulate::file(path, &program, false)?,
         Text::Here(lines) => Feed::Lines {
             name: file.path.display().to_string(),
             reader: Box::new(evt::Reader::new(Cursor::new(file.only(lines)), &program.events)),
+            timed: false,
         },
     };
     let settings = Settings {

@@ -12,6 +12,7 @@
 //! Limits: see [`PlanError`].
 
 mod build;
+pub mod describe;
 
 use std::fmt;
 

@@ -8,11 +8,13 @@
 
 use std::ops::Range;
 
+use serde::Serialize;
+
 /// The greatest [`Expr::height`] of an expression that the parser returns.
 pub const MAX_HEIGHT: u16 = 256;
 
 /// A stretch of the program's text, in bytes.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Span {
     /// The first byte.
     pub start: u32,
@@ -38,7 +40,7 @@ impl Span {
 }
 
 /// A name as it is written. A name of an imported file may have dots: `shared.Tick`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Name {
     /// The name itself.
     pub text: String,
@@ -47,7 +49,7 @@ pub struct Name {
 }
 
 /// A whole program.
-#[derive(Debug, Default, Clone, PartialEq)]
+#[derive(Debug, Default, Clone, PartialEq, Serialize)]
 pub struct Program {
     /// The statements in the order in which they are written; loops are repeated already.
     pub statements: Vec<Statement>,
@@ -56,7 +58,7 @@ pub struct Program {
 }
 
 /// One statement of the outermost level.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Statement {
     /// Which statement it is.
     pub kind: StatementKind,
@@ -65,7 +67,7 @@ pub struct Statement {
 }
 
 /// The statements of the outermost level.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum StatementKind {
     /// `context NAME (cores: [0, 1])`
     Context(Context),
@@ -94,7 +96,7 @@ pub enum StatementKind {
 }
 
 /// `context NAME (cores: [0, 1])`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Context {
     /// Its name.
     pub name: Name,
@@ -103,7 +105,7 @@ pub struct Context {
 }
 
 /// `connector NAME = kind (key: value, …)`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Connector {
     /// Its name.
     pub name: Name,
@@ -114,7 +116,7 @@ pub struct Connector {
 }
 
 /// `key: value`, where the value is a constant, a name, a concatenation or an array of these.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Param {
     /// The key; one in quotes is kept without them.
     pub key: Name,
@@ -123,7 +125,7 @@ pub struct Param {
 }
 
 /// `event NAME extends NAME: fields`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Event {
     /// Its name.
     pub name: Name,
@@ -134,7 +136,7 @@ pub struct Event {
 }
 
 /// `name: type?`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FieldDecl {
     /// Its name.
     pub name: Name,
@@ -143,7 +145,7 @@ pub struct FieldDecl {
 }
 
 /// A type as it is written.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Type {
     /// Which type it is.
     pub kind: TypeKind,
@@ -152,7 +154,7 @@ pub struct Type {
 }
 
 /// The types.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum TypeKind {
     /// `int`
     Int,
@@ -181,7 +183,7 @@ pub enum TypeKind {
 }
 
 /// `type NAME = T`, or `type NAME: fields`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TypeDecl {
     /// Its name.
     pub name: Name,
@@ -190,7 +192,7 @@ pub struct TypeDecl {
 }
 
 /// What a declared type stands for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum TypeBody {
     /// Another type.
     Alias(Type),
@@ -199,7 +201,7 @@ pub enum TypeBody {
 }
 
 /// `let NAME: T = expr`, and the same with `var` and `const`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Variable {
     /// With which word it is declared.
     pub kind: VariableKind,
@@ -212,7 +214,7 @@ pub struct Variable {
 }
 
 /// With which word a variable is declared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum VariableKind {
     /// `let`: is not assigned again.
     Let,
@@ -223,7 +225,7 @@ pub enum VariableKind {
 }
 
 /// `NAME := expr`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Assign {
     /// The variable.
     pub name: Name,
@@ -232,7 +234,7 @@ pub struct Assign {
 }
 
 /// `fn NAME (parameters) -> T: body`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Function {
     /// Its name.
     pub name: Name,
@@ -245,7 +247,7 @@ pub struct Function {
 }
 
 /// One statement of a function's body.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BodyStatement {
     /// Which statement it is.
     pub kind: BodyKind,
@@ -254,7 +256,7 @@ pub struct BodyStatement {
 }
 
 /// The statements of a function's body.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum BodyKind {
     /// `if … elif … else …`
     If {
@@ -301,7 +303,7 @@ pub enum BodyKind {
 }
 
 /// `for NAME in a..b: statements`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Repeat {
     /// The name that stands in braces in the block.
     pub variable: Name,
@@ -314,7 +316,7 @@ pub struct Repeat {
 }
 
 /// `config NAME { key: value }`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Config {
     /// Its name.
     pub name: Name,
@@ -323,7 +325,7 @@ pub struct Config {
 }
 
 /// `import "file" as NAME`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Import {
     /// The file, relative to the program, or the module's name in `import fn … from wasm`.
     pub path: Name,
@@ -334,7 +336,7 @@ pub struct Import {
 }
 
 /// `pattern NAME = step -> step … within d partition by NAME`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pattern {
     /// Its name.
     pub name: Name,
@@ -347,7 +349,7 @@ pub struct Pattern {
 }
 
 /// One step of a pattern or of a chain of `->`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Step {
     /// `all`: one or more such events.
     pub all: bool,
@@ -366,7 +368,7 @@ pub struct Step {
 }
 
 /// `.increasing(field)` or `.decreasing(field)`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Trend {
     /// True for `.increasing`.
     pub increasing: bool,
@@ -375,7 +377,7 @@ pub struct Trend {
 }
 
 /// `stream NAME: T = source .operation(…) …`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stream {
     /// Its name.
     pub name: Name,
@@ -388,7 +390,7 @@ pub struct Stream {
 }
 
 /// What a stream reads.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Source {
     /// Which kind of source it is.
     pub kind: SourceKind,
@@ -397,7 +399,7 @@ pub struct Source {
 }
 
 /// The sources.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum SourceKind {
     /// `EVENT.from(connector, key: value, …)`
     From {
@@ -435,7 +437,7 @@ pub enum SourceKind {
 }
 
 /// One input of a merge or a join.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Branch {
     /// `stream NAME =`
     pub label: Option<Name>,
@@ -446,7 +448,7 @@ pub struct Branch {
 }
 
 /// Which sides of a join give a result without a match.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum JoinKind {
     /// `join`: none.
     Inner,
@@ -459,7 +461,7 @@ pub enum JoinKind {
 }
 
 /// One step of `sequence(…)`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SequenceStep {
     /// The name of the captured event.
     pub alias: Name,
@@ -472,7 +474,7 @@ pub struct SequenceStep {
 }
 
 /// One operation of a stream.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Op {
     /// Its name; for a step it is `->`.
     pub name: Name,
@@ -483,7 +485,7 @@ pub struct Op {
 }
 
 /// The operations, by their syntax.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum OpKind {
     /// `.name(expr, name: expr, …)`
     Plain(Vec<Arg>),
@@ -517,7 +519,7 @@ pub enum OpKind {
 }
 
 /// An argument.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Arg {
     /// The name before the colon.
     pub name: Option<Name>,
@@ -526,7 +528,7 @@ pub struct Arg {
 }
 
 /// One key of `.order_by`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OrderKey {
     /// What is compared.
     pub value: Expr,
@@ -535,7 +537,7 @@ pub struct OrderKey {
 }
 
 /// The event algebra of `.pattern`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum EventAlgebra {
     /// An event type, a stream or an alias.
     Event(Name),
@@ -552,18 +554,19 @@ pub enum EventAlgebra {
 }
 
 /// An expression.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Expr {
     /// Which expression it is.
     pub kind: ExprKind,
     /// Where it stands, with its parentheses.
     pub span: Span,
     /// Levels of expressions below this one; at most [`MAX_HEIGHT`].
+    #[serde(skip)]
     pub height: u16,
 }
 
 /// The expressions.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum ExprKind {
     /// `null`
     Null,
@@ -668,7 +671,7 @@ pub enum ExprKind {
 }
 
 /// The operators with one operand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum UnaryOp {
     /// `-`
     Negate,
@@ -679,7 +682,7 @@ pub enum UnaryOp {
 }
 
 /// The operators with two operands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum BinaryOp {
     /// `or`
     Or,
