@@ -1,8 +1,11 @@
 //! `kolo-ring`, the very files that run, compiled beside a `sync` of loom's types.
 //!
-//! The models are in `tests/loom/models.rs` and run under plain `cargo test`. Setting `KOLO_LOOM_BOUND` to 2 or 3 explores
-//! schedules with as many preemptions (1 otherwise). Setting `KOLO_LOOM_WEAKEN` to the name of a [`Site`] weakens that
-//! place, after which some model must fail; `tests/loom/mutants.rs` does so for each of them.
+//! The models are in `tests/loom`, by what they check: `handover`, `gates`, `sleep`, `ends`. They run under plain
+//! `cargo test`. Two variables of the environment:
+//!
+//! - `KOLO_LOOM_BOUND`, how many preemptions a schedule may have: 1 unless set, 2 takes minutes, 3 is for long runs.
+//! - `KOLO_LOOM_WEAKEN`, the name of a [`Site`]: that place is weakened, and some model must fail. `tests/loom/mutants.rs`
+//!   does so for each of them, and `tests/loom/names.rs` demands that each atomic operation has a name.
 
 #[path = "../../ring/src/acknowledger.rs"]
 mod acknowledger;

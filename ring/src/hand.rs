@@ -199,6 +199,7 @@ impl<T, W: WaitStrategy> Drop for Hand<T, W> {
         if self.ended.is_some() {
             return;
         }
+        // What a guard would do that releases when it is dropped: only in a model.
         if !taken(Site::DropLetsNothingGo) {
             self.let_go(1, Site::Release);
         }

@@ -37,6 +37,7 @@ pub fn lane<T, W: WaitStrategy, const STAGES: usize>(
     assert!(config.in_flight > 0, "a lane without a slot in flight cannot move");
 
     let slots = Arc::new(Slots::new(config.slots, make));
+    // The models' own leak, for them to find.
     if !taken(Site::SlotsFreed) {
         std::mem::forget(Arc::clone(&slots));
     }

@@ -41,7 +41,8 @@ pub(crate) fn fence(_site: Site) {
     std::sync::atomic::fence(Ordering::SeqCst);
 }
 
-/// Whether the step of `site` is taken: always.
+/// Whether the step of `site` is taken: always. So what follows `!taken(…)` is never compiled; it is a mistake that the
+/// models make on purpose.
 #[inline(always)]
 pub(crate) const fn taken(_site: Site) -> bool {
     true
