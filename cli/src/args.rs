@@ -116,9 +116,9 @@ pub(crate) struct RunArgs {
     ///
     /// `auto` gives each a core of its own where there are enough. A list is dealt out in that order, and from its
     /// beginning again if it is too short. It helps where nothing else runs on those cores, and harms elsewhere. A core
-    /// that cannot be had is a warning.
-    #[arg(long, value_name = "CORES", default_value = "off", help_heading = "Ring")]
-    pub(crate) pin: Pin,
+    /// that cannot be had is a warning. Without this, the cores of the program's contexts are taken, if it has any.
+    #[arg(long, value_name = "CORES", help_heading = "Ring")]
+    pub(crate) pin: Option<Pin>,
 
     #[command(flatten)]
     pub(crate) report: ReportArgs,
@@ -367,12 +367,15 @@ pub(crate) enum WaitArg {
 }
 
 impl WaitArg {
-    /// The strategy for a process of that many lanes.
-    pub(crate) fn strategy(self, lanes: usize) -> Wait {
+    /// The strategy for a process of that many lanes, the threads of which are tied to these cores. Where two of them share
+    /// one, a thread that spins keeps the other one from what it waits for.
+    pub(crate) fn strategy(self, lanes: usize, cores: &[usize]) -> Wait {
+        let shared = cores.iter().enumerate().any(|(at, core)| cores[..at].contains(core));
         match self {
             WaitArg::BusySpin => Wait::BusySpin,
             WaitArg::Yield => Wait::Yield,
             WaitArg::Park => Wait::Park,
+            WaitArg::Auto if shared => Wait::Park,
             WaitArg::Auto => Wait::auto(lanes),
         }
     }
@@ -505,10 +508,7 @@ mod tests {
         let args = run_args(&["-f", "p.vpl"]).expect("a file is enough");
         assert!(matches!(args.program.text(), ProgramText::File(path) if path == Path::new("p.vpl")));
         assert_eq!((args.quiet, args.dry_run, args.until, args.from), (false, false, None, None));
-        assert_eq!(
-            (args.ring.wait, args.ring.slots(), args.in_flight, args.pin),
-            (WaitArg::Auto, 4096, 131_072, Pin::Off)
-        );
+        assert_eq!((args.ring.wait, args.ring.slots(), args.in_flight, args.pin), (WaitArg::Auto, 4096, 131_072, None));
         assert_eq!((args.report.report, args.report.report_file), (ReportForm::Text, None));
     }
 

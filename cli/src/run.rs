@@ -29,12 +29,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
     };
     properties::check_overrides(&overrides.properties)?;
     let mode = Mode { until_end: args.until.is_some(), dry_run: args.dry_run, echo: !args.quiet };
+    let cores = cores(args.pin.as_ref(), plan.cores());
     let settings = Settings {
         slots: args.ring.slots(),
         in_flight: args.in_flight,
         ring: args.ring.ring,
-        wait: args.ring.wait.strategy(1),
-        cores: cores(&args.pin),
+        wait: args.ring.wait.strategy(1, &cores),
+        cores,
     };
     let name = match args.program.text() {
         ProgramText::File(path) => path.display().to_string(),
@@ -80,13 +81,15 @@ pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
     Ok(report.outcome())
 }
 
-/// Cores for source, engine and sink; empty: unpinned.
-fn cores(pin: &Pin) -> Vec<usize> {
+/// Cores for source, engine and sink; empty: unpinned. What the command line does not say, the program's contexts do.
+pub(crate) fn cores(pin: Option<&Pin>, of_program: &[usize]) -> Vec<usize> {
     let available = || core_affinity::get_core_ids().unwrap_or_default();
+    let dealt = |list: &[usize]| list.iter().copied().cycle().take(3).collect();
     match pin {
-        Pin::Off => Vec::new(),
-        Pin::Cores(list) => list.iter().copied().cycle().take(3).collect(),
-        Pin::Auto => {
+        None => dealt(of_program),
+        Some(Pin::Off) => Vec::new(),
+        Some(Pin::Cores(list)) => dealt(list),
+        Some(Pin::Auto) => {
             let ids: Vec<usize> = available().into_iter().map(|core| core.id).collect();
             // librdkafka's threads and the rest of the machine keep two cores, as for busy-spinning.
             if ids.len() >= 5 {

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<Outcome, Failure> {
         slots: args.ring.slots(),
         in_flight: pipeline::IN_FLIGHT,
         ring: args.ring.ring,
-        wait: args.ring.wait.strategy(1),
+        wait: args.ring.wait.strategy(1, &[]),
         cores: Vec::new(),
     };
     let mut outlets = setup::offline_outlets(&plan, (!args.quiet).then(Lines::stdout));

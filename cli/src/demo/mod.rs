@@ -86,7 +86,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Outcome, Failure> {
         slots: args.ring.slots(),
         in_flight: pipeline::IN_FLIGHT,
         ring: args.ring.ring,
-        wait: args.ring.wait.strategy(1),
+        wait: args.ring.wait.strategy(1, &[]),
         cores: Vec::new(),
     };
     let (listening, ready) = std::sync::mpsc::channel();

@@ -18,6 +18,7 @@
 
 mod aliases;
 mod constants;
+mod context;
 mod events;
 mod expression;
 mod function;
@@ -109,6 +110,7 @@ impl<'a> Checker<'a> {
         self.resolve_events(statements);
         let (streams, functions) = self.resolve_constants(statements);
         self.resolve_functions(&functions);
+        self.check_contexts(statements);
         for statement in statements {
             self.refuse_statement(statement);
         }

@@ -13,7 +13,7 @@ pub(super) type FunctionIndex = usize;
 #[derive(Default)]
 pub(super) struct Names<'a> {
     pub(super) connectors: Table<'a, ()>,
-    pub(super) contexts: Table<'a, ()>,
+    pub(super) contexts: Table<'a, &'a ast::Context>,
     pub(super) events: Table<'a, &'a ast::Event>,
     pub(super) types: Table<'a, &'a ast::TypeDecl>,
     /// With its index in declaration order.
@@ -101,7 +101,7 @@ impl<'a> Checker<'a> {
             let names = &mut self.names;
             let (kind, name, earlier) = match &statement.kind {
                 StatementKind::Connector(c) => ("connector", &c.name, names.connectors.insert(&c.name, ())),
-                StatementKind::Context(c) => ("context", &c.name, names.contexts.insert(&c.name, ())),
+                StatementKind::Context(c) => ("context", &c.name, names.contexts.insert(&c.name, c)),
                 StatementKind::Event(e) => ("event", &e.name, names.events.insert(&e.name, e)),
                 StatementKind::Type(t) => ("type", &t.name, names.types.insert(&t.name, t)),
                 StatementKind::Function(f) => {

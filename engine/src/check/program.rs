@@ -31,6 +31,8 @@ pub struct Program {
     pub variables: Vec<Variable>,
     /// What `fn` declares, in order of declaration. None calls itself, directly or through others.
     pub functions: Vec<UserFunction>,
+    /// The processor cores of the contexts that streams name, in order of the streams, each once.
+    pub cores: Vec<usize>,
     /// One for each `.from`, in order of declaration.
     pub sources: Vec<Source>,
     /// One for each `.to`, in order of declaration.

@@ -224,6 +224,11 @@ impl<'a> Checker<'a> {
                     .map(|key| OrderKey { value: self.resolve(&key.value, scope), descending: key.descending });
                 building.operators.push(Operator::OrderBy(keys.collect()));
             }
+            ("context", OpKind::Plain(args)) => {
+                if let Some(arg) = self.one(op, args) {
+                    self.context(arg);
+                }
+            }
             // Gone through beforehand, wherever they stand.
             ("watermark" | "allowed_lateness", _) => {}
             (_, OpKind::Plain(args)) => {

@@ -46,7 +46,7 @@ pub(super) const OPERATIONS: &[(&str, Support)] = &[
     ("log", Support::Yes),
     ("alert", Support::Yes),
     ("tap", Support::Yes),
-    ("context", Support::NotYet),
+    ("context", Support::Yes),
     ("trend_aggregate", Support::Yes),
     ("pattern", Support::NotYet),
     ("forecast", Support::Refused("put the matches out to a topic and forecast from there")),
@@ -94,7 +94,6 @@ impl<'a> Checker<'a> {
     /// Statements that are not supported, or have no effect.
     pub(super) fn refuse_statement(&mut self, statement: &'a Statement) {
         match &statement.kind {
-            StatementKind::Context(context) => self.not_yet(context.name.span, "`context`"),
             StatementKind::Import(import) if import.foreign => {
                 let message = "kolo runs no foreign functions, and will not";
                 let diagnostic =
@@ -142,18 +141,6 @@ impl<'a> Checker<'a> {
                     }
                 }
                 ("trend_aggregate", OpKind::Plain(args)) => args.iter().for_each(|arg| self.check_trend(&arg.value)),
-                ("context", OpKind::Plain(args)) => {
-                    if let [ast::Arg { value: ast::Expr { kind: ExprKind::Name(name), span, .. }, .. }] = &args[..]
-                        && !self.names.contexts.contains(name)
-                        && !self.names.broken.contains(name.as_str())
-                    {
-                        let diagnostic =
-                            Diagnostic::new(Code::UnknownContext, *span, format!("there is no context `{name}`"))
-                                .suggest(self.names.contexts.similar(name))
-                                .help(format!("declare it: `context {name}`"));
-                        self.report(diagnostic);
-                    }
-                }
                 _ => {}
             }
         }

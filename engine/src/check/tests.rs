@@ -276,6 +276,15 @@ fn only_values_of_variables_depend_on_the_order_of_functions() {
 }
 
 #[test]
+fn contexts_that_streams_name_tie_lanes_to_cores() {
+    let program = good(
+        "context a (cores: [2, 0])\ncontext b (cores: [0, 5])\ncontext c\ncontext unused (cores: [7])\n\
+         stream S = T.context(b).emit()\nstream U = T.emit(x: 1).context(a)\nstream V = T.context(c).emit()",
+    );
+    assert_eq!(program.cores, [0, 5, 2]);
+}
+
+#[test]
 fn calls_may_stack_up_to_a_limit() {
     let chain = |length: usize| {
         let functions = (0..length).map(|i| format!("fn f{i}(x: int):\n    f{}(x) + 1\n", i + 1));

@@ -70,6 +70,7 @@ pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
         connectors: program.connectors.clone(),
         sources,
         targets: program.targets.iter().map(target).collect(),
+        cores: program.cores.clone(),
         columns: Names::new(compiler.columns),
         keep_fields: compiler.keep_fields,
         types: Names::new(types),

@@ -37,6 +37,7 @@ pub struct Plan {
     connectors: Vec<Connector>,
     sources: Vec<Source>,
     targets: Vec<Target>,
+    cores: Vec<usize>,
     /// The fields that have columns.
     pub(crate) columns: Names,
     /// Whether records are needed with all their fields.
@@ -173,6 +174,11 @@ impl Plan {
     /// The program's connectors.
     pub fn connectors(&self) -> &[Connector] {
         &self.connectors
+    }
+
+    /// The processor cores to which the program ties its lanes; none: no matter which.
+    pub fn cores(&self) -> &[usize] {
+        &self.cores
     }
 
     /// The topics to read, one for each topic of a connector.
