@@ -30,6 +30,12 @@ pub struct Counters {
     pub late: AtomicU64,
     /// Events and values that a window had no room for.
     pub window_refused: AtomicU64,
+    /// Runs of sequences that were ended to make room for others.
+    pub runs_dropped: AtomicU64,
+    /// Events of closures that were not kept, because their run had as many as it keeps.
+    pub closure_truncated: AtomicU64,
+    /// Subsets of closures beyond those that a run puts out.
+    pub subsets_withheld: AtomicU64,
     /// Values missing because an int or a float overflowed.
     pub overflow: AtomicU64,
     /// Values missing because of a division by zero.
@@ -46,7 +52,7 @@ pub struct Counters {
 
 impl Counters {
     /// Every counter with its name, for reports.
-    pub fn list(&self) -> [(&'static str, u64); 18] {
+    pub fn list(&self) -> [(&'static str, u64); 21] {
         [
             ("records", &self.records),
             ("outputs", &self.outputs),
@@ -60,6 +66,9 @@ impl Counters {
             ("shapeless", &self.shapeless),
             ("late", &self.late),
             ("window_refused", &self.window_refused),
+            ("runs_dropped", &self.runs_dropped),
+            ("closure_truncated", &self.closure_truncated),
+            ("subsets_withheld", &self.subsets_withheld),
             ("overflow", &self.overflow),
             ("division_by_zero", &self.division_by_zero),
             ("wrong_type", &self.wrong_type),

@@ -63,6 +63,7 @@ impl Encoder {
         let (mut type_field, mut time_field) = (None, None);
         let body = match schema {
             Schema::Record => Body::Record,
+            Schema::Match { all, .. } => Body::Map(*all),
             Schema::Map { register, .. } => {
                 let built_in = Expr::Constant(Owned::Str(event_type.into()));
                 let field = |name, built_in| {

@@ -72,6 +72,9 @@ pub(crate) struct Totals {
     pub(crate) shapeless: u64,
     pub(crate) late: u64,
     pub(crate) window_refused: u64,
+    pub(crate) runs_dropped: u64,
+    pub(crate) closure_truncated: u64,
+    pub(crate) subsets_withheld: u64,
 }
 
 /// The type that the last record named: neighbours mostly share it, and then one comparison tells.
@@ -357,6 +360,9 @@ impl Engine {
             (&counters.shapeless, totals.shapeless),
             (&counters.late, totals.late),
             (&counters.window_refused, totals.window_refused),
+            (&counters.runs_dropped, totals.runs_dropped),
+            (&counters.closure_truncated, totals.closure_truncated),
+            (&counters.subsets_withheld, totals.subsets_withheld),
             (&counters.overflow, tally.overflow.get()),
             (&counters.division_by_zero, tally.division_by_zero.get()),
             (&counters.wrong_type, tally.wrong_type.get()),

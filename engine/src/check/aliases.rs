@@ -8,7 +8,7 @@ use super::Checker;
 use super::expression::{Fields, Scope};
 use super::program::{AliasFunction, Capture, Expr, ExprKind, Function, Which};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::syntax::ast::{self, Arg, Span, UnaryOp};
+use crate::syntax::ast::{self, Arg, Name, Span, UnaryOp};
 
 /// The steps of a sequence as its expressions see them.
 #[derive(Clone)]
@@ -41,6 +41,14 @@ const OF_MATCH: &[(&str, Capture)] = &[
 ];
 
 impl Aliases<'_> {
+    /// All captures, with the partition field among them: it is the key of what is published.
+    pub(super) fn with_partition(mut self, field: Option<&Name>) -> Vec<Capture> {
+        if let Some(field) = field {
+            self.capture(Capture::Field { step: 0, which: Which::Last, field: field.text.clone() });
+        }
+        self.captures
+    }
+
     /// The number of a capture, the same for equal ones.
     pub(super) fn capture(&mut self, capture: Capture) -> ExprKind {
         let index = self.captures.iter().position(|known| *known == capture).unwrap_or_else(|| {

@@ -16,6 +16,7 @@
 //! What is wrong in one place does not hide what is wrong in another, and is not reported again as its own consequences:
 //! a name whose declaration has a syntax error counts as declared.
 
+mod algebra;
 mod aliases;
 mod constants;
 mod context;
@@ -24,6 +25,7 @@ mod expression;
 mod function;
 mod graph;
 mod names;
+mod outline;
 pub mod program;
 mod sequence;
 mod source;
@@ -34,6 +36,8 @@ mod trend;
 mod types;
 mod window;
 
+#[cfg(test)]
+mod sequence_tests;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,7 @@
 //! Sequences: a source followed by `->`, `sequence(…)`, and streams that read a pattern. All of them come down to steps,
 //! each of which takes events of some inputs.
 //!
-//! 1. The shape first: steps, forbidden events and settings, wherever in the stream they stand.
+//! 1. The shape first, by `outline`: steps, forbidden events and settings, wherever in the stream they stand.
 //! 2. Then the inputs: what several steps read is one input, so that an event reaches the sequence once.
 //! 3. Then the predicates, in the order of the steps: each sees the event under test and the steps before it.
 //!
@@ -12,49 +12,14 @@ use std::rc::Rc;
 
 use super::aliases::{Alias, Aliases};
 use super::expression::{Fields, Scope, Shape};
-use super::program::{Candidate, Emission, Expr, ExprKind, Input, Origin, Sequence, Step};
+use super::outline::{Outline, Reads, StepOutline};
+use super::program::{Candidate, Emission, Expr, ExprKind, Input, Origin, Sequence, Step, Watermark};
 use super::{Checker, Declared};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::syntax::ast::{self, Arg, BinaryOp, Name, Op, OpKind, Pattern, SourceKind, Span, Trend};
+use crate::syntax::ast::{BinaryOp, Op, OpKind, Pattern, Span};
 
 /// The most steps of a sequence.
 pub(super) const MAX_STEPS: usize = 64;
-
-/// A sequence before its names are resolved.
-#[derive(Default)]
-struct Outline<'a> {
-    steps: Vec<StepOutline<'a>>,
-    nots: Vec<(&'a Name, Option<&'a ast::Expr>)>,
-    within: Option<i64>,
-    partition_by: Option<Name>,
-    strict: bool,
-    /// The emission and where it is asked for.
-    emission: Option<(Emission, Span)>,
-}
-
-struct StepOutline<'a> {
-    reads: Vec<Reads<'a>>,
-    all: bool,
-    not: bool,
-    trend: Option<&'a Trend>,
-    predicate: Option<&'a ast::Expr>,
-    /// `.where` and `.filter` between the source and its first `->`.
-    filters: Vec<&'a ast::Expr>,
-    alias: Option<&'a Name>,
-    span: Span,
-}
-
-/// What a step reads.
-struct Reads<'a> {
-    name: &'a Name,
-    /// The stream's own `.from`.
-    source: Option<usize>,
-    /// `.where` in a merge.
-    condition: Option<&'a ast::Expr>,
-}
-
-/// Operations that belong to a sequence itself.
-pub(super) const OF_SEQUENCES: &[&str] = &["within", "not", "strict", "stnm", "stam", "each", "longest", "subsets"];
 
 /// What is known of streams and events that come before.
 pub(super) struct Known<'k> {
@@ -72,29 +37,6 @@ pub(super) struct Sequenced<'a> {
 }
 
 impl<'a> Checker<'a> {
-    /// Whether the stream's source and `->` make a sequence.
-    pub(super) fn is_sequence(&self, stream: &'a ast::Stream) -> bool {
-        let source = match &stream.source.kind {
-            SourceKind::Sequence(_) | SourceKind::Named { all: true, .. } => true,
-            SourceKind::Named { name, .. } => self.pattern(name).is_some(),
-            _ => false,
-        };
-        source || stream.ops.iter().any(|op| matches!(op.kind, OpKind::Follow(_)))
-    }
-
-    /// The pattern that a name means, unless a stream has it.
-    fn pattern(&self, name: &Name) -> Option<&'a Pattern> {
-        if self.names.streams.contains(&name.text) { None } else { self.names.patterns.get(&name.text) }
-    }
-
-    /// An operation of sequences in a stream that is none.
-    pub(super) fn without_sequence(&mut self, op: &Op) {
-        let message = format!("`.{}` belongs to a sequence, and this stream has none", op.name.text);
-        let diagnostic = Diagnostic::new(Code::Misplaced, op.name.span, message)
-            .help("a sequence has steps: `A as a -> B where b.id == a.id as b`");
-        self.report(diagnostic);
-    }
-
     /// Checks every pattern by itself, whether a stream reads it or not.
     pub(super) fn check_patterns(&mut self, known: &Known<'_>) {
         let patterns: Vec<&'a Pattern> = self.names.patterns.values().collect();
@@ -102,10 +44,9 @@ impl<'a> Checker<'a> {
             for step in &pattern.steps {
                 self.check_read_name(&step.event, None);
             }
-            let mut outline = Outline::default();
+            let mut outline = Outline { variables: self.program.variables.len(), ..Outline::default() };
             self.follow_pattern(pattern, &mut outline);
-            let variables = self.program.variables.len();
-            self.resolve_sequence(outline, pattern.name.span, variables, known);
+            self.resolve_sequence(outline, pattern.name.span, known);
         }
     }
 
@@ -116,17 +57,18 @@ impl<'a> Checker<'a> {
         source: Option<usize>,
         known: &Known<'_>,
     ) -> Sequenced<'a> {
-        let mut outline = Outline::default();
+        let mut outline = Outline { variables: declared.variables, ..Outline::default() };
         let begun = self.outline_source(declared.stream, source, &mut outline);
         let mut rest = Vec::new();
-        let last_step = declared.stream.ops.iter().rposition(|op| matches!(op.kind, OpKind::Follow(_)));
+        let is_step = |op: &Op| matches!(op.kind, OpKind::Follow(_) | OpKind::Pattern { .. });
+        let last_step = declared.stream.ops.iter().rposition(is_step);
         for (place, op) in declared.stream.ops.iter().enumerate() {
             if !self.outline_operation(op, last_step.is_some_and(|last| place < last), &mut outline) {
                 rest.push(op);
             }
         }
         let span = declared.stream.name.span;
-        let resolved = begun.and_then(|()| self.resolve_sequence(outline, span, declared.variables, known));
+        let resolved = begun.and_then(|()| self.resolve_sequence(outline, span, known));
         match resolved {
             Some((inputs, mut sequence, scope)) => {
                 sequence.trends = rest.iter().any(|op| op.name.text == "trend_aggregate");
@@ -135,205 +77,6 @@ impl<'a> Checker<'a> {
             None => {
                 let scope = Scope::new(Fields::Any, declared.variables);
                 Sequenced { inputs: Vec::new(), sequence: None, scope, rest }
-            }
-        }
-    }
-
-    fn outline_source(
-        &mut self,
-        stream: &'a ast::Stream,
-        source: Option<usize>,
-        outline: &mut Outline<'a>,
-    ) -> Option<()> {
-        let span = stream.source.span;
-        let step = |reads| StepOutline {
-            reads,
-            all: false,
-            not: false,
-            trend: None,
-            predicate: None,
-            filters: Vec::new(),
-            alias: None,
-            span,
-        };
-        match &stream.source.kind {
-            SourceKind::Named { all, name, predicate, alias } => {
-                let Some(pattern) = self.pattern(name) else {
-                    let first = step(vec![Reads { name, source: None, condition: None }]);
-                    outline.steps.push(StepOutline {
-                        all: *all,
-                        predicate: predicate.as_ref(),
-                        alias: alias.as_ref(),
-                        ..first
-                    });
-                    return Some(());
-                };
-                if *all || predicate.is_some() || alias.is_some() {
-                    self.bare_pattern(name, span);
-                }
-                self.follow_pattern(pattern, outline);
-            }
-            SourceKind::From { event, .. } => {
-                source?;
-                outline.steps.push(step(vec![Reads { name: event, source, condition: None }]));
-            }
-            SourceKind::Merge(branches) => {
-                let reads = |branch: &'a ast::Branch| Reads {
-                    name: &branch.source,
-                    source: None,
-                    condition: branch.condition.as_ref(),
-                };
-                outline.steps.push(step(branches.iter().map(reads).collect()));
-            }
-            SourceKind::Sequence(steps) => {
-                for listed in steps {
-                    if let Some(within) = &listed.within {
-                        outline.within = self.duration(within).or(outline.within);
-                    }
-                    let listed_step = step(vec![Reads { name: &listed.event, source: None, condition: None }]);
-                    outline.steps.push(StepOutline {
-                        predicate: listed.predicate.as_ref(),
-                        alias: Some(&listed.alias),
-                        span: listed.alias.span.to(listed.event.span),
-                        ..listed_step
-                    });
-                }
-                if steps.is_empty() {
-                    let diagnostic = Diagnostic::new(Code::WrongArguments, span, "this sequence has no steps")
-                        .help("name them: `sequence(a: A, b: B where x > a.x)`");
-                    self.report(diagnostic);
-                    return None;
-                }
-            }
-            SourceKind::Join { .. } | SourceKind::Timer(_) => {
-                let diagnostic = Diagnostic::new(Code::Misplaced, span, "a sequence cannot begin here")
-                    .help("declare a stream of this, and let the sequence begin with that stream");
-                self.report(diagnostic);
-                return None;
-            }
-        }
-        Some(())
-    }
-
-    /// Takes in an operation that belongs to the sequence itself; false if it is one over matches.
-    fn outline_operation(&mut self, op: &'a Op, steps_follow: bool, outline: &mut Outline<'a>) -> bool {
-        match (&op.kind, op.name.text.as_str()) {
-            (OpKind::Follow(step), _) => self.follow(step, outline),
-            (OpKind::Not { event, predicate }, _) => outline.nots.push((event, predicate.as_ref())),
-            (OpKind::Plain(args), "within") => {
-                if let Some(within) = self.one(op, args) {
-                    outline.within = self.duration(within).or(outline.within);
-                }
-            }
-            (OpKind::Plain(args), "partition_by") => {
-                if let Some(field) = self.one(op, args) {
-                    outline.partition_by = self.partition_field(field).or(outline.partition_by.take());
-                }
-            }
-            (OpKind::Plain(args), word @ ("strict" | "stnm" | "stam" | "each" | "longest" | "subsets")) => {
-                if let [first, ..] = &args[..] {
-                    let message = format!("`.{word}` takes no arguments");
-                    self.report(Diagnostic::new(Code::WrongArguments, first.value.span, message));
-                }
-                match word {
-                    "strict" => outline.strict = true,
-                    "each" => outline.emission = Some((Emission::Each, op.span)),
-                    "longest" => outline.emission = Some((Emission::Longest, op.span)),
-                    "subsets" => outline.emission = Some((Emission::Subsets, op.span)),
-                    // Skip till next match, and its variant: what every sequence does.
-                    _ => {}
-                }
-            }
-            (OpKind::Plain(args), "where" | "filter") if steps_follow => match (&mut outline.steps[..], &args[..]) {
-                ([first], [Arg { name: None, value }]) => first.filters.push(value),
-                ([_], _) => {
-                    self.one(op, args);
-                }
-                _ => self.not_between(op),
-            },
-            (_, _) if steps_follow => self.not_between(op),
-            _ => return false,
-        }
-        true
-    }
-
-    fn not_between(&mut self, op: &Op) {
-        let name = &op.name.text;
-        let diagnostic =
-            Diagnostic::new(Code::Misplaced, op.name.span, format!("`.{name}` cannot stand before a step"));
-        self.report(match name.as_str() {
-            "where" | "filter" => diagnostic.help("write the condition into the step: `-> B where …`"),
-            _ => diagnostic
-                .help("move it behind the last step, or declare a stream that does it and let the sequence read that"),
-        });
-    }
-
-    fn follow(&mut self, step: &'a ast::Step, outline: &mut Outline<'a>) {
-        if let Some(pattern) = self.pattern(&step.event) {
-            if step.all || step.not || step.trend.is_some() || step.predicate.is_some() || step.alias.is_some() {
-                self.bare_pattern(&step.event, step.span);
-            }
-            return self.follow_pattern(pattern, outline);
-        }
-        outline.steps.push(StepOutline {
-            reads: vec![Reads { name: &step.event, source: None, condition: None }],
-            all: step.all,
-            not: step.not,
-            trend: step.trend.as_ref(),
-            predicate: step.predicate.as_ref(),
-            filters: Vec::new(),
-            alias: step.alias.as_ref(),
-            span: step.span,
-        });
-    }
-
-    /// The steps of a pattern, which are no patterns themselves.
-    fn follow_pattern(&mut self, pattern: &'a Pattern, outline: &mut Outline<'a>) {
-        for step in &pattern.steps {
-            if self.pattern(&step.event).is_some() {
-                let message = format!("`{}` is a pattern, and a pattern consists of events", step.event.text);
-                let diagnostic = Diagnostic::new(Code::Misplaced, step.event.span, message)
-                    .help("write its steps here, or declare a stream that reads it");
-                self.report(diagnostic);
-                continue;
-            }
-            self.follow(step, outline);
-        }
-        outline.within = pattern.within.map(|(within, _)| within).or(outline.within);
-        outline.partition_by = pattern.partition_by.clone().or(outline.partition_by.take());
-    }
-
-    fn bare_pattern(&mut self, name: &Name, span: Span) {
-        let message = format!("`{}` is a pattern; it has its own steps, predicates and aliases", name.text);
-        let diagnostic = Diagnostic::new(Code::Misplaced, span, message)
-            .help(format!("write `{}` alone; its aliases can be used here", name.text));
-        self.report(diagnostic);
-    }
-
-    /// A constant span of time.
-    pub(super) fn duration(&mut self, expr: &ast::Expr) -> Option<i64> {
-        match expr.kind {
-            ast::ExprKind::Duration(nanos) => Some(nanos),
-            _ => {
-                let diagnostic = Diagnostic::new(Code::BadValue, expr.span, "this is no duration")
-                    .help("write a number and its unit: `30s`, `5m`, `1h`");
-                self.report(diagnostic);
-                None
-            }
-        }
-    }
-
-    /// `field` or `alias.field`: the events of all steps are told apart by the same field.
-    fn partition_field(&mut self, expr: &ast::Expr) -> Option<Name> {
-        match &expr.kind {
-            ast::ExprKind::Name(name) => Some(Name { text: name.clone(), span: expr.span }),
-            ast::ExprKind::Member { of, field, .. } if matches!(of.kind, ast::ExprKind::Name(_)) => Some(field.clone()),
-            _ => {
-                let message = "a sequence is partitioned by a field";
-                let diagnostic = Diagnostic::new(Code::WrongArguments, expr.span, message)
-                    .help("every step's events need it under the same name; a stream with `.select` can give it one");
-                self.report(diagnostic);
-                None
             }
         }
     }
@@ -351,13 +94,12 @@ impl<'a> Checker<'a> {
         &mut self,
         mut outline: Outline<'a>,
         span: Span,
-        variables: usize,
         known: &Known<'_>,
     ) -> Option<(Vec<Input>, Sequence, Scope<'a>)> {
         let absence = outline.steps.pop_if(|step| step.not);
         self.check_outline(&outline, absence.as_ref(), span)?;
         let mut inputs = Inputs::default();
-        let mut scope = Scope::new(Fields::Any, variables);
+        let mut scope = Scope::new(Fields::Any, outline.variables);
         let steps = outline.steps.iter().map(|step| self.alias(step, known)).collect();
         let steps = unambiguous(steps);
         let count = steps.len();
@@ -376,6 +118,7 @@ impl<'a> Checker<'a> {
                 candidates,
                 closure: step.all || step.trend.is_some(),
                 trend: step.trend.cloned(),
+                group: step.group.unwrap_or(index),
                 span: step.span,
             });
         }
@@ -384,18 +127,8 @@ impl<'a> Checker<'a> {
             self.candidates(&step, count, alias, &mut scope, &mut inputs, known)
         });
         let mut nots = Vec::new();
-        for (name, predicate) in std::mem::take(&mut outline.nots) {
-            let step = StepOutline {
-                reads: vec![Reads { name, source: None, condition: None }],
-                all: false,
-                not: true,
-                trend: None,
-                predicate,
-                filters: Vec::new(),
-                alias: None,
-                span: name.span,
-            };
-            nots.extend(self.candidates(&step, count, None, &mut scope, &mut inputs, known));
+        for step in &outline.nots {
+            nots.extend(self.candidates(step, count, None, &mut scope, &mut inputs, known));
         }
         scope.fields = Fields::Any;
         scope.alias = None;
@@ -406,6 +139,7 @@ impl<'a> Checker<'a> {
             steps,
             absence,
             nots,
+            watermark: Watermark::default(),
             within: outline.within,
             partition_by: outline.partition_by,
             strict: outline.strict,

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::expression::{Fields, Scope, Shape};
+use super::outline::OF_SEQUENCES;
 use super::program::{ExprKind, Operator, OrderKey, Output, Projection, Stream, Target, Watermark};
-use super::sequence::{Known, OF_SEQUENCES, Sequenced};
+use super::sequence::{Known, Sequenced};
 use super::support::{OPERATIONS, Support};
 use super::window::{Windowing, inherited};
 use super::{Checker, Declared};
@@ -41,7 +42,6 @@ impl<'a> Checker<'a> {
             let (inputs, scope, sequence, ops) = if self.is_sequence(declared.stream) {
                 let known = Known { shapes: &shapes, streams: &fields };
                 let Sequenced { inputs, scope, sequence, rest } = self.sequence(declared, sources[*index], &known);
-                self.not_yet(declared.stream.name.span, "a sequence");
                 (inputs, scope, sequence, rest)
             } else {
                 let (inputs, scope) = self.inputs(declared, sources[*index], &shapes, &fields);
@@ -61,9 +61,10 @@ impl<'a> Checker<'a> {
             for op in ops {
                 self.operation(op, declared, &mut building);
             }
-            let Building { scope, mut operators, targets, emitted, event_type, published, .. } = building;
+            let Building { scope, windowing, mut operators, targets, emitted, event_type, published } = building;
             if let (Some(Operator::Sequence(sequence)), Some(aliases)) = (operators.first_mut(), scope.aliases) {
-                sequence.captures = aliases.captures;
+                sequence.watermark = windowing.watermark;
+                sequence.captures = aliases.with_partition(sequence.partition_by.as_ref());
             }
             fields[*index] = scope.fields;
             let processed = operators.iter().any(|operator| matches!(operator, Operator::Process(_)));

@@ -48,7 +48,7 @@ pub(super) const OPERATIONS: &[(&str, Support)] = &[
     ("tap", Support::Yes),
     ("context", Support::Yes),
     ("trend_aggregate", Support::Yes),
-    ("pattern", Support::NotYet),
+    ("pattern", Support::Yes),
     ("forecast", Support::Refused("put the matches out to a topic and forecast from there")),
     ("score", Support::Refused("put the events out to a topic and score them in a service that reads it")),
     ("enrich", Support::Refused("join with a stream that carries the data: `join(A, B)`")),

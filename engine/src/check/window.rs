@@ -261,7 +261,7 @@ impl<'a> Checker<'a> {
     }
 
     /// A constant duration of at least `least` nanoseconds.
-    fn span_of_time(&mut self, expr: &ast::Expr, least: i64, variables: usize, what: &str) -> Option<i64> {
+    pub(super) fn span_of_time(&mut self, expr: &ast::Expr, least: i64, variables: usize, what: &str) -> Option<i64> {
         match self.constant_of(expr, variables) {
             ExprKind::Duration(nanos) if nanos >= least => Some(nanos),
             _ => {

@@ -20,6 +20,14 @@ pub(crate) enum Schema {
         event_type: Option<Box<str>>,
         fields: Vec<(Box<str>, Expr)>,
     },
+    /// Those of a match: what an expression of the stream itself reads has a register of its own, and other streams look
+    /// into the whole.
+    Match {
+        /// The name of the event's type.
+        event_type: Option<Box<str>>,
+        /// Where the map of all fields lies, if anyone reads it.
+        all: RegisterIndex,
+    },
     /// The entries of a map that is known only when it runs.
     Map {
         /// The name of the event's type, where it is not the record's own.
@@ -34,7 +42,9 @@ impl Schema {
     pub(crate) fn event_type(&self) -> Option<&str> {
         match self {
             Schema::Record => None,
-            Schema::Fields { event_type, .. } | Schema::Map { event_type, .. } => event_type.as_deref(),
+            Schema::Fields { event_type, .. } | Schema::Map { event_type, .. } | Schema::Match { event_type, .. } => {
+                event_type.as_deref()
+            }
         }
     }
 
@@ -42,7 +52,9 @@ impl Schema {
     pub(crate) fn rename(&mut self, name: &str) {
         match self {
             Schema::Record => {}
-            Schema::Fields { event_type, .. } | Schema::Map { event_type, .. } => *event_type = Some(name.into()),
+            Schema::Fields { event_type, .. } | Schema::Map { event_type, .. } | Schema::Match { event_type, .. } => {
+                *event_type = Some(name.into());
+            }
         }
     }
 }
@@ -67,6 +79,10 @@ pub(crate) struct Compiler<'p> {
     pub(crate) aggregates: Vec<RegisterIndex>,
     /// Whether some expression reads a record as a whole.
     pub(crate) keep_fields: bool,
+    /// The registers that hold the captures of the sequence at hand, of those that have been read; the innermost last.
+    pub(crate) captured: Vec<Vec<Option<RegisterIndex>>>,
+    /// The matches that some expression reads as a whole, by [`Schema::Match`]'s register.
+    pub(crate) whole_matches: Vec<RegisterIndex>,
 }
 
 /// The cells of a function's expressions, or of those that stand in no function.
@@ -92,6 +108,8 @@ impl<'p> Compiler<'p> {
             frame: Frame::default(),
             aggregates: Vec::new(),
             keep_fields: false,
+            captured: Vec::new(),
+            whole_matches: Vec::new(),
         }
     }
 
@@ -125,8 +143,7 @@ impl<'p> Compiler<'p> {
             }
             ExprKind::Field(name) => self.field(name, schema),
             ExprKind::Event => self.event(schema),
-            // Only behind a sequence, which the checker refuses.
-            ExprKind::Captured(_) => Expr::Constant(Owned::Missing),
+            ExprKind::Captured(index) => self.captured(*index),
             ExprKind::Variable(index) => Expr::Constant(self.variables[*index].clone()),
             ExprKind::Parameter(index) => Expr::Parameter(self.frame.lambdas[*index]),
             ExprKind::Local(index) => Expr::Parameter(self.frame.first_local + index),
@@ -181,7 +198,37 @@ impl<'p> Compiler<'p> {
             }
             Schema::Fields { fields, .. } => Expr::Map(fields.clone().into()),
             Schema::Map { register, .. } => Expr::Register(*register),
+            Schema::Match { all, .. } => self.whole_match(*all),
         }
+    }
+
+    /// A match as a map.
+    fn whole_match(&mut self, all: RegisterIndex) -> Expr {
+        if !self.whole_matches.contains(&all) {
+            self.whole_matches.push(all);
+        }
+        Expr::Register(all)
+    }
+
+    /// All registers of a match: the whole, and the captures of the sequence at hand.
+    pub(crate) fn match_registers(&mut self, schema: &Schema) -> Vec<RegisterIndex> {
+        let captures = self.captured.last().map_or(0, Vec::len);
+        let mut places: Vec<Expr> = (0..captures).map(|index| self.captured(index)).collect();
+        places.push(self.event(schema));
+        places
+            .into_iter()
+            .filter_map(|place| if let Expr::Register(register) = place { Some(register) } else { None })
+            .collect()
+    }
+
+    /// A capture of the sequence at hand.
+    pub(crate) fn captured(&mut self, index: usize) -> Expr {
+        let known = self.captured.last().and_then(|captured| captured[index]);
+        let register = known.unwrap_or_else(|| self.register());
+        if let Some(captured) = self.captured.last_mut() {
+            captured[index] = Some(register);
+        }
+        Expr::Register(register)
     }
 
     /// What fetches the field `name`.
@@ -199,6 +246,10 @@ impl<'p> Compiler<'p> {
             Schema::Map { event_type, register } => match built_in(name, event_type.as_deref()) {
                 Some(built_in) => entry_or(*register, name, built_in),
                 None => Expr::Member(Box::new(Expr::Register(*register)), name.into()),
+            },
+            Schema::Match { event_type, all } => match built_in(name, event_type.as_deref()) {
+                Some(built_in) => built_in,
+                None => Expr::Member(Box::new(self.whole_match(*all)), name.into()),
             },
         }
     }

@@ -48,6 +48,12 @@ impl Capture {
                 compiler.keep_fields = true;
                 (Capture { path, fields: None }, Schema::Record, key.cloned(), Vec::new())
             }
+            // Everything that a match offers goes back to where it was.
+            Schema::Match { .. } => {
+                let registers = compiler.match_registers(schema);
+                let kept = registers.iter().map(|register| Expr::Register(*register)).collect();
+                (Capture { path, fields: Some(kept) }, schema.clone(), key.cloned(), registers)
+            }
             Schema::Map { event_type, register } => {
                 let mut kept = vec![Expr::Register(*register)];
                 let after = compiler.register();

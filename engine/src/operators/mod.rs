@@ -27,6 +27,7 @@ pub(crate) mod project;
 pub(crate) mod publish;
 pub(crate) mod reshape;
 pub(crate) mod retention;
+pub(crate) mod sequence;
 pub(crate) mod sort;
 pub(crate) mod tell;
 pub(crate) mod window;
@@ -53,12 +54,14 @@ pub(crate) enum Operator {
 #[derive(Debug)]
 pub(crate) enum Stateful {
     Window(window::Window),
+    Sequence(sequence::Sequence),
 }
 
 /// What a stage is given of an event, compiled for one path to it.
 #[derive(Debug)]
 pub(crate) enum Feed {
     Window(window::Feed),
+    Sequence(sequence::Feed),
 }
 
 /// The state of one stage.
@@ -68,6 +71,7 @@ pub(crate) enum StageState {
     #[default]
     Taken,
     Window(Box<window::State>),
+    Sequence(Box<sequence::State>),
 }
 
 /// The state of all operators, by the numbers that the plan gave them.
@@ -113,6 +117,7 @@ impl Stateful {
     fn state(&self) -> StageState {
         match self {
             Stateful::Window(window) => StageState::Window(Box::new(window.state())),
+            Stateful::Sequence(sequence) => StageState::Sequence(Box::new(sequence.state())),
         }
     }
 
@@ -120,6 +125,7 @@ impl Stateful {
     pub(crate) fn lag_ns(&self) -> i64 {
         match self {
             Stateful::Window(window) => window.lag_ns(),
+            Stateful::Sequence(sequence) => sequence.lag_ns(),
         }
     }
 
@@ -128,7 +134,9 @@ impl Stateful {
     pub(crate) fn advance(&self, state: &mut StageState, watermark: i64, out: &mut Out) {
         match (self, state) {
             (Stateful::Window(window), StageState::Window(state)) => window.advance(state, watermark, out),
+            (Stateful::Sequence(sequence), StageState::Sequence(state)) => sequence.advance(state, watermark, out),
             (_, StageState::Taken) => unreachable!("a stage does not reach itself"),
+            _ => unreachable!("a stage has the state of its kind"),
         }
     }
 
@@ -139,7 +147,11 @@ impl Stateful {
             (Stateful::Window(window), Feed::Window(feed), StageState::Window(state)) => {
                 window.take(feed, state, cx, out);
             }
+            (Stateful::Sequence(sequence), Feed::Sequence(feed), StageState::Sequence(state)) => {
+                sequence.take(feed, state, cx, out);
+            }
             (_, _, StageState::Taken) => unreachable!("a stage does not reach itself"),
+            _ => unreachable!("a stage has the state and the feeds of its kind"),
         }
     }
 }

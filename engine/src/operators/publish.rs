@@ -37,7 +37,10 @@ impl Publish {
         projected: bool,
         partition: Option<&Expr>,
     ) -> Self {
-        compiler.keep_fields |= matches!(schema, Schema::Record);
+        // The encoder writes all fields.
+        if !matches!(schema, Schema::Fields { .. }) {
+            compiler.event(schema);
+        }
         let event_type = output.event_type.as_deref().or(schema.event_type()).unwrap_or_default();
         let addresses = output.targets.iter().map(|&target| Address {
             target: target as TargetIndex,

@@ -17,6 +17,7 @@ use crate::operators::process::{self, Exit, Process};
 use crate::operators::project::Project;
 use crate::operators::publish::Publish;
 use crate::operators::reshape::Reshape;
+use crate::operators::sequence::{self, Sequence};
 use crate::operators::sort::Sort;
 use crate::operators::tell::Tell;
 use crate::operators::window::{self, Window};
@@ -38,7 +39,7 @@ pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
         stages: Vec::new(),
         chains: 0,
     };
-    let records = Events { schema: Schema::Record, key: None, projected: false, stage: None, closing: None };
+    let records = Events { schema: Schema::Record, key: None, projected: false, stage: None, closing: None, input: 0 };
     let (mut roots, mut heads): (Vec<Chain>, _) = (Vec::new(), Vec::new());
     for (index, stream) in program.streams.iter().enumerate() {
         for input in &stream.inputs {
@@ -48,7 +49,7 @@ pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
                 Origin::Stream(_) => continue,
             };
             roots.push(builder.chain(index, input, &records)?);
-            heads.push(Head { event_type, from });
+            heads.push(Head { event_type, from, except: program.shadowed(stream, input) });
         }
     }
     let Builder { compiler, states, stages, .. } = builder;
@@ -89,6 +90,8 @@ struct Head<'p> {
     event_type: &'p str,
     /// The only `.from` whose records it reads; `None`: wherever they arrive.
     from: Option<usize>,
+    /// The `.from` whose records it does not read, for another chain of the stream does.
+    except: Option<usize>,
 }
 
 struct Builder<'p> {
@@ -115,12 +118,16 @@ struct Events {
     stage: Option<usize>,
     /// The same, where that is the stream's own: then they come in closings.
     closing: Option<usize>,
+    /// The number of the stream's input by which they come.
+    input: usize,
 }
 
 impl<'p> Builder<'p> {
     /// The chain of a stream for `events` that come by `input`, with all that it feeds.
     fn chain(&mut self, index: usize, input: &Input, events: &Events) -> Result<Chain, PlanError> {
-        let events = Events { projected: false, closing: None, ..events.clone() };
+        let inputs = &self.program.streams[index].inputs;
+        let number = inputs.iter().position(|known| std::ptr::eq(known, input)).unwrap_or_default();
+        let events = Events { projected: false, closing: None, input: number, ..events.clone() };
         let mut operators = Vec::new();
         if let Some(predicate) = &input.predicate {
             operators.push(Operator::Filter(Filter { condition: self.compiler.expr(predicate, &events.schema) }));
@@ -156,8 +163,7 @@ impl<'p> Builder<'p> {
                     }
                     Operator::Project(project)
                 }
-                // The checker refuses it.
-                Checked::Sequence(_) => continue,
+                Checked::Sequence(sequence) => return self.sequence((index, place), sequence, operators, &events),
                 Checked::Map(value) => {
                     let value = self.compiler.expr(value, schema);
                     let register = self.compiler.register();
@@ -300,7 +306,7 @@ impl<'p> Builder<'p> {
                 let (capture, schema, key, registers) = Capture::compile(path, &events.schema, key, &mut self.compiler);
                 feed.capture = Some(capture);
                 let projected = events.projected;
-                let events = Events { schema, key, projected, stage: Some(stage), closing: Some(stage) };
+                let events = Events { schema, key, projected, stage: Some(stage), closing: Some(stage), input: 0 };
                 // In its place before what is behind it is built: another path may come here meanwhile.
                 self.stages[stage].rests.push(Chain::nothing());
                 self.stages[stage].registers.push(registers);
@@ -310,6 +316,49 @@ impl<'p> Builder<'p> {
         let below = union(self.stages[stage].rests.iter().map(|chain| &chain.below));
         self.stages[stage].below = below;
         Ok(Chain { operators, end: End::Stage { feed: Feed::Window(feed), stage }, below: vec![stage] })
+    }
+
+    /// The end of a chain in the sequence of a stream. The first path to it brings the stage into being.
+    fn sequence(
+        &mut self,
+        (index, place): (usize, usize),
+        sequence: &'p program::Sequence,
+        operators: Vec<Operator>,
+        events: &Events,
+    ) -> Result<Chain, PlanError> {
+        let stage = match self.state_of.get(&(index, place)).copied() {
+            Some(stage) => stage,
+            None => {
+                let stage = self.stage((index, place), Stateful::Sequence(Sequence::nothing()), sequence.watermark);
+                let schema = Sequence::begin(sequence, &self.program.streams[index].name.text, &mut self.compiler);
+                let key = Sequence::key(sequence, &mut self.compiler);
+                let matches = Events {
+                    schema: schema.clone(),
+                    key,
+                    projected: false,
+                    stage: Some(stage),
+                    closing: None,
+                    input: 0,
+                };
+                let rest = self.rest(index, place + 1, Vec::new(), matches)?;
+                let operator = Stateful::Sequence(Sequence::finish(sequence, &mut self.compiler, &schema));
+                let built = &mut self.stages[stage];
+                built.below = rest.below.clone();
+                built.rests.push(rest);
+                (built.lag_ns, built.operator) = (operator.lag_ns(), operator);
+                stage
+            }
+        };
+        if let Some(upstream) = events.stage.filter(|upstream| !self.stages[stage].upstream.contains(upstream)) {
+            self.stages[stage].upstream.push(upstream);
+        }
+        let stream = &self.program.streams[index];
+        let inputs = self.program.together(stream, events.input);
+        let Stateful::Sequence(operator) = &self.stages[stage].operator else {
+            unreachable!("the stage of a sequence is one")
+        };
+        let feed = sequence::Feed::compile(sequence, operator, &inputs, &mut self.compiler, &events.schema);
+        Ok(Chain { operators, end: End::Stage { feed: Feed::Sequence(feed), stage }, below: vec![stage] })
     }
 
     /// A new stage, with nothing behind it yet.
@@ -339,7 +388,9 @@ impl<'p> Builder<'p> {
         window: &program::Window,
         aggregate: &program::Aggregate,
     ) -> Result<Chain, PlanError> {
-        let Stateful::Window(operator) = &self.stages[stage].operator;
+        let Stateful::Window(operator) = &self.stages[stage].operator else {
+            unreachable!("the stage of a window is one")
+        };
         let key = operator.key.map(Expr::Register);
         let name = window.partition_by.as_ref().map(|partition| partition.name.text.as_str());
         self.compiler.aggregates.clone_from(&operator.results);
@@ -364,6 +415,7 @@ impl<'p> Builder<'p> {
             projected: true,
             stage: Some(stage),
             closing: Some(stage),
+            input: 0,
         };
         self.rest(index, place + 1, operators, events)
     }
@@ -458,6 +510,10 @@ fn routes(heads: &[Head], types: &[&str], sources: &[Source]) -> Vec<Vec<Vec<u32
         let from_here = match (head.from, source) {
             (Some(from), Some(source)) => source.declared.contains(&from),
             _ => true,
+        } && match (head.except, source) {
+            (Some(except), Some(source)) => !source.declared.contains(&except),
+            (Some(_), None) => false,
+            (None, _) => true,
         };
         from_here && head.event_type == name
     };

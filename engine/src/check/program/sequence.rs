@@ -1,6 +1,6 @@
 //! Sequences: their steps, what ends their runs, and what is read of the events that they capture.
 
-use super::Expr;
+use super::{Expr, Input, Operator, Origin, Program, Stream, Watermark};
 use crate::syntax::ast::{Name, Span, Trend};
 
 /// A sequence of events. What reads its matches refers to captured events by [`ExprKind::Captured`](super::ExprKind::Captured).
@@ -12,6 +12,8 @@ pub struct Sequence {
     pub absence: Vec<Candidate>,
     /// `.not(B)`: what ends a run.
     pub nots: Vec<Candidate>,
+    /// How it knows how far event time has come.
+    pub watermark: Watermark,
     /// `.within(d)`, in nanoseconds.
     pub within: Option<i64>,
     /// `.partition_by(field)`: runs of each value of their own.
@@ -38,6 +40,8 @@ pub struct Step {
     pub closure: bool,
     /// `.increasing(field)` or `.decreasing(field)`
     pub trend: Option<Trend>,
+    /// Neighbours with the same number may come in any order.
+    pub group: usize,
     /// The whole step.
     pub span: Span,
 }
@@ -141,4 +145,33 @@ impl AliasFunction {
         (AliasFunction::DistinctCount, "count_distinct"),
         (AliasFunction::Collect, "collect"),
     ];
+}
+
+/// A step may take events of a type wherever they arrive, and another one those of the same type from the stream's own
+/// `.from`. An event that is both comes by the latter.
+impl Program {
+    /// The inputs of a stream whose events come by the one with this number: itself, and that of the same type.
+    pub(crate) fn together(&self, stream: &Stream, input: usize) -> Vec<usize> {
+        let own = &stream.inputs[input];
+        let with = |other: &usize| *other == input || self.shadows(own, &stream.inputs[*other]);
+        (0..stream.inputs.len()).filter(with).collect()
+    }
+
+    /// The `.from` by which events of this input of a sequence come as well.
+    pub(crate) fn shadowed(&self, stream: &Stream, input: &Input) -> Option<usize> {
+        if !matches!(stream.operators.first(), Some(Operator::Sequence(_))) {
+            return None;
+        }
+        stream.inputs.iter().find_map(|other| match other.from {
+            Origin::Source(source) if self.shadows(other, input) => Some(source),
+            _ => None,
+        })
+    }
+
+    fn shadows(&self, input: &Input, other: &Input) -> bool {
+        match (&input.from, &other.from) {
+            (Origin::Source(source), Origin::Event(name)) => self.sources[*source].event.text == *name,
+            _ => false,
+        }
+    }
 }
