@@ -106,6 +106,9 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
     ("limited", "limited", "beyond a .limit"),
     ("repeated", "repeated", "seen before by a .distinct"),
     ("distinct_forgotten", "forgotten", "values that a .distinct had no more room for"),
+    ("runs_dropped", "runs dropped", "of a sequence, to make room for others"),
+    ("closure_truncated", "not captured", "events beyond those that a closure keeps"),
+    ("subsets_withheld", "subsets withheld", "beyond those that a run puts out"),
     ("topicless", "without topic", "outputs dropped: no text names their topic"),
 ];
 

@@ -96,7 +96,8 @@ fn wide(i: usize) -> String {
 /// 10,000 orders, and then their payments.
 fn orders(i: usize) -> String {
     let (ts, id, event_type) = (BASE_MS + i, i % 10_000, if i % 20_000 < 10_000 { "Order" } else { "Payment" });
-    format!(r#"{{"event_type": "{event_type}", "ts": {ts}, "id": {id}, "price": {}.0, "note": "none"}}"#, 40 + i % 97)
+    let price = if event_type == "Order" { 40 + i % 97 } else { 140 };
+    format!(r#"{{"event_type": "{event_type}", "ts": {ts}, "id": {id}, "price": {price}.0, "note": "none"}}"#)
 }
 
 /// Sessions of eight ticks, of 100 symbols at a time.

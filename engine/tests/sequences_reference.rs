@@ -171,7 +171,7 @@ impl Run<'_> {
             .collect();
         let mut times = captured.iter().flatten().map(|event| self.events[*event].time);
         let first = times.next().unwrap_or(0);
-        let duration = times.last().unwrap_or(first) - first;
+        let duration = times.next_back().unwrap_or(first) - first;
         let order = self.found.len();
         self.found.push((when, order, format!("{time}{fields},\"d\":{duration}")));
     }
@@ -194,7 +194,9 @@ impl Run<'_> {
                 if self.pattern.closure(step) && !events.is_empty() { subsets(events) } else { vec![events.clone()] };
             all = all
                 .iter()
-                .flat_map(|before| choices.iter().map(move |choice| [&before[..], &[choice.clone()]].concat()))
+                .flat_map(|before| {
+                    choices.iter().map(move |choice| [&before[..], std::slice::from_ref(choice)].concat())
+                })
                 .collect();
         }
         for captured in all {
