@@ -98,6 +98,11 @@ codes! {
     NoEffect "W003" "a statement that has no effect",
     UnreadStream "W004" "a stream that nobody reads",
     HiddenVariable "W005" "a variable hidden by a field",
+    NeverValue "W006" "an expression that never has a value",
+    AlwaysSame "W007" "a comparison whose result is always the same",
+    NeverTrue "W008" "a condition that is never true",
+    UnusedVariable "W009" "a variable that nothing uses",
+    TopicTwice "W010" "a topic that is used twice",
 }
 
 impl Code {

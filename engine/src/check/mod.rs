@@ -10,6 +10,8 @@
 //! 6. `source`, `sequence`, `stream`, `window`, `events`, `target`: what a stream reads, does and publishes, each stream after those
 //!    that it reads, so that its fields are known.
 //!
+//! 6. `typing`, `usage`: what in the resolved program can never have a value, is never true, or never used.
+//!
 //! `expression` resolves the expressions of passes 3, 4 and 6, `aliases` what they say of captured events; `support` says
 //! which parts of the language are refused.
 //!
@@ -34,6 +36,8 @@ mod support;
 mod target;
 mod trend;
 mod types;
+mod typing;
+mod usage;
 mod window;
 
 #[cfg(test)]
@@ -70,6 +74,10 @@ pub fn check(source: &SourceFile, env: Environment<'_>) -> (Option<Program>, Vec
     checker.run(&statements, &tree.broken);
     let Checker { program, diagnostics: found, .. } = checker;
     diagnostics.extend(found);
+    // What is not used may be what is wrong.
+    if !diagnostics.iter().any(Diagnostic::is_error) {
+        diagnostics.extend(usage::check(&program, source.text()));
+    }
     diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.code));
     // The repetitions of a loop have the same problems in the same places.
     let mut seen = HashSet::new();
@@ -121,6 +129,7 @@ impl<'a> Checker<'a> {
         let order = self.order_streams(&streams);
         self.resolve_streams(&streams, &order);
         self.check_quiet_calls();
+        self.diagnostics.extend(typing::check(&self.program));
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {

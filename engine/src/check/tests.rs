@@ -27,7 +27,9 @@ fn checked(text: &str) -> (Option<Program>, Vec<Diagnostic>) {
 /// A program without any problem.
 fn good(text: &str) -> Program {
     let source = SourceFile::new("test.vpl", text);
-    let (program, diagnostics) = check(&source, &environment);
+    let (program, mut diagnostics) = check(&source, &environment);
+    // Samples of one thing need not use all that they declare, nor be filters that let something pass.
+    diagnostics.retain(|diagnostic| !matches!(diagnostic.code, Code::UnusedVariable | Code::NeverTrue));
     assert!(diagnostics.is_empty(), "{}", render(&source, &diagnostics, false));
     program.expect("no diagnostics")
 }
