@@ -2,12 +2,14 @@
 //!
 //! - `pipeline` measures whole programs, Kafka to Kafka, against a bare librdkafka relay.
 //! - `distant` measures kolo while acknowledgements are far away, `idle` what it costs while there is nothing to do.
+//! - `engine` measures the engine by itself: one thread, through the ring, records in memory.
 //! - `relay` is that relay, as a program of its own so that its processor time is a process's.
 //!
 //! Exit codes: 0 measured and everything verified, 1 not so, 2 usage.
 
 mod broker;
 mod child;
+mod engine;
 mod pipeline;
 mod relay;
 mod report;
@@ -36,6 +38,8 @@ enum Command {
     Distant(single::DistantOptions),
     /// Measure how much of a core kolo takes on an empty topic
     Idle(single::IdleOptions),
+    /// Measure the engine by itself, on one thread, beside bars
+    Engine(engine::Options),
     /// Run the relay alone: copy the ticks above 50 from one topic to another, then end
     Relay(relay::Options),
 }
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
         Command::Pipeline(options) => pipeline::run(&options),
         Command::Distant(options) => single::distant(&options),
         Command::Idle(options) => single::idle(&options),
+        Command::Engine(options) => engine::run(&options),
         Command::Relay(options) => relay::run(&options),
     };
     match outcome {
