@@ -106,8 +106,11 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
     ("limited", "limited", "beyond a .limit"),
     ("repeated", "repeated", "seen before by a .distinct"),
     ("distinct_forgotten", "forgotten", "values that a .distinct had no more room for"),
+    ("shapeless", "no map", "events that a .map dropped: its value has no fields"),
     ("runs_dropped", "runs dropped", "of a sequence, to make room for others"),
     ("closure_truncated", "not captured", "events beyond those that a closure keeps"),
+    ("join_evicted", "joins forgot", "events, to make room for others"),
+    ("join_keyless", "no key to join", "a part of it missing or null"),
     ("subsets_withheld", "subsets withheld", "beyond those that a run puts out"),
     ("topicless", "without topic", "outputs dropped: no text names their topic"),
 ];
@@ -122,6 +125,7 @@ const MISSING_VALUES: &[(&str, &str)] = &[
     ("wrong_type", "wrong type"),
     ("missing_operand", "missing operand"),
     ("out_of_range", "out of range"),
+    ("cut_short", "limit of a function"),
 ];
 
 /// Counters that the report has fields of its own for.

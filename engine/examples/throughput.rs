@@ -75,6 +75,12 @@ const PROGRAMS: &[(&str, &str, Records)] = &[
          .emit(symbol: o.symbol, ticks: count(t), top: max(t.price), first: first(t).price)",
         sessions,
     ),
+    (
+        "join of two, 100 keys",
+        "stream S = join(stream a = A, stream b = B).on(a.symbol == b.symbol).window(1m)\
+         .emit(symbol: a.symbol, bid: a.price, ask: b.price)",
+        quotes,
+    ),
 ];
 
 const BASE_MS: usize = 1_775_990_400_000;
@@ -110,6 +116,12 @@ fn sessions(i: usize) -> String {
     };
     let price = if event_type == "Open" { 40 } else { 35 + i / 100 * 7 % 50 };
     format!(r#"{{"event_type": "{event_type}", "ts": {ts}, "symbol": "S{symbol}", "price": {price}.0, "volume": {i}}}"#)
+}
+
+/// Prices of 100 symbols from two markets in turn.
+fn quotes(i: usize) -> String {
+    let (ts, symbol, event_type) = (BASE_MS + i, i / 2 % 100, ["A", "B"][i % 2]);
+    format!(r#"{{"event_type": "{event_type}", "ts": {ts}, "symbol": "S{symbol}", "price": {}.0}}"#, 40 + i % 97)
 }
 
 fn main() {

@@ -36,6 +36,10 @@ pub struct Counters {
     pub closure_truncated: AtomicU64,
     /// Subsets of closures beyond those that a run puts out.
     pub subsets_withheld: AtomicU64,
+    /// Events that a join forgot before their time to make room for others.
+    pub join_evicted: AtomicU64,
+    /// Events that joined nothing because a part of their key was missing or null.
+    pub join_keyless: AtomicU64,
     /// Values missing because an int or a float overflowed.
     pub overflow: AtomicU64,
     /// Values missing because of a division by zero.
@@ -52,7 +56,7 @@ pub struct Counters {
 
 impl Counters {
     /// Every counter with its name, for reports.
-    pub fn list(&self) -> [(&'static str, u64); 21] {
+    pub fn list(&self) -> [(&'static str, u64); 23] {
         [
             ("records", &self.records),
             ("outputs", &self.outputs),
@@ -69,6 +73,8 @@ impl Counters {
             ("runs_dropped", &self.runs_dropped),
             ("closure_truncated", &self.closure_truncated),
             ("subsets_withheld", &self.subsets_withheld),
+            ("join_evicted", &self.join_evicted),
+            ("join_keyless", &self.join_keyless),
             ("overflow", &self.overflow),
             ("division_by_zero", &self.division_by_zero),
             ("wrong_type", &self.wrong_type),

@@ -75,6 +75,8 @@ pub(crate) struct Totals {
     pub(crate) runs_dropped: u64,
     pub(crate) closure_truncated: u64,
     pub(crate) subsets_withheld: u64,
+    pub(crate) join_evicted: u64,
+    pub(crate) join_keyless: u64,
 }
 
 /// The type that the last record named: neighbours mostly share it, and then one comparison tells.
@@ -363,6 +365,8 @@ impl Engine {
             (&counters.runs_dropped, totals.runs_dropped),
             (&counters.closure_truncated, totals.closure_truncated),
             (&counters.subsets_withheld, totals.subsets_withheld),
+            (&counters.join_evicted, totals.join_evicted),
+            (&counters.join_keyless, totals.join_keyless),
             (&counters.overflow, tally.overflow.get()),
             (&counters.division_by_zero, tally.division_by_zero.get()),
             (&counters.wrong_type, tally.wrong_type.get()),

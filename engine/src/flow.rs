@@ -271,6 +271,20 @@ impl Out<'_, '_> {
         self.flow.run_row(chain, head, EventKey::Own(None), registers, arena);
     }
 
+    /// The same, with the key of the record that let it out.
+    pub(crate) fn row_with_key<'b>(
+        &mut self,
+        head: RowHead<'b>,
+        key: EventKey<'b>,
+        registers: &'b [Cell<Value<'b>>],
+        arena: &'b Bump,
+    ) where
+        Self: 'b,
+    {
+        let chain = &self.stage.rests[0];
+        self.flow.run_row(chain, head, key, registers, arena);
+    }
+
     /// An event that was kept goes on as it came.
     pub(crate) fn kept(&mut self, kept: &Kept, origin: Origin, silent: bool) {
         let (chain, registers) = (&self.stage.rests[kept.path], &self.stage.registers[kept.path]);

@@ -21,6 +21,8 @@ pub(super) struct Aliases<'s> {
     pub(super) captures: Vec<Capture>,
     /// The captured events are out of reach: a projection has made a new event.
     pub(super) closed: bool,
+    /// The steps are the sides of a join, and a result is no match of a sequence.
+    pub(super) of_join: bool,
 }
 
 /// A step.
@@ -215,7 +217,8 @@ impl Checker<'_> {
 
     /// A bare name behind the sequence.
     fn of_match(&mut self, name: &str, span: Span, scope: &mut Scope<'_>) -> Option<ExprKind> {
-        if let Some((_, capture)) = OF_MATCH.iter().find(|(known, _)| *known == name) {
+        let of_join = scope.aliases.as_ref()?.of_join;
+        if let (false, Some((_, capture))) = (of_join, OF_MATCH.iter().find(|(known, _)| *known == name)) {
             return Some(scope.aliases.as_mut()?.capture(capture.clone()));
         }
         if matches!(name, "event_type" | "timestamp") || scope.fields.certainly(name) {
@@ -240,9 +243,19 @@ impl Checker<'_> {
         }
         if found.is_empty() && !variable {
             found.extend((0..aliases.steps.len()).map(|step| last(step, name)));
-            let diagnostic =
-                Diagnostic::new(Code::UnknownField, span, format!("no event of this sequence has a field `{name}`"))
-                    .help("write the alias before it: `a.field`");
+            let diagnostic = Diagnostic::new(
+                Code::UnknownField,
+                span,
+                format!(
+                    "no {} has a field `{name}`",
+                    if of_join { "side of this join" } else { "event of this sequence" }
+                ),
+            )
+            .help(if of_join {
+                "write the side before it: `A.field`"
+            } else {
+                "write the alias before it: `a.field`"
+            });
             self.report(diagnostic);
         }
         if variable && !certain {

@@ -26,6 +26,7 @@ mod events;
 mod expression;
 mod function;
 mod graph;
+mod join;
 mod names;
 mod outline;
 pub mod program;

@@ -8,9 +8,11 @@
 //! 4. A `Program` exists only if its file has no error. Spans remain, for whoever finds a fault later (librdkafka
 //!    refusing a property, a topic that does not exist).
 
+mod join;
 mod sequence;
 mod window;
 
+pub use join::Join;
 pub use sequence::*;
 
 use crate::syntax::ast::{BinaryOp, Name, Span, Type, UnaryOp};
@@ -366,6 +368,8 @@ pub enum Operator {
     Distinct(Option<Expr>),
     /// `->`, `sequence`, a pattern: the matches of a sequence. It comes before all other operators.
     Sequence(Box<Sequence>),
+    /// `join` and its relatives: the results of a join. It comes before all other operators.
+    Join(Box<Join>),
     /// `.partition_by(field)` of a stream without state: the key of what it publishes.
     PartitionBy(Expr),
     /// `.window`, `.aggregate` or both, with all that belongs to them. A stream has one at most.
@@ -446,6 +450,41 @@ impl Expr {
                 [Some(of), from.as_ref(), to.as_ref()].into_iter().flatten().for_each(|part| visit(part));
             }
             ExprKind::Call { args, .. } | ExprKind::UserCall { args, .. } => args.iter().for_each(visit),
+            ExprKind::Lambda(body) => visit(body),
+            ExprKind::Unary { operand, .. } | ExprKind::IsNull { operand, .. } => visit(operand),
+            ExprKind::Binary { left, right, .. } => [left, right].into_iter().for_each(|part| visit(part)),
+            ExprKind::Range { from, to, .. } => [from, to].into_iter().for_each(|part| visit(part)),
+            ExprKind::If { condition, then, otherwise } => {
+                [condition, then, otherwise].into_iter().for_each(|part| visit(part));
+            }
+        }
+    }
+
+    /// The same as [`parts`](Self::parts), to change them.
+    pub(crate) fn parts_mut(&mut self, visit: &mut dyn FnMut(&mut Expr)) {
+        match &mut self.kind {
+            ExprKind::Null
+            | ExprKind::Bool(_)
+            | ExprKind::Int(_)
+            | ExprKind::Float(_)
+            | ExprKind::String(_)
+            | ExprKind::Duration(_)
+            | ExprKind::Timestamp(_)
+            | ExprKind::Field(_)
+            | ExprKind::Event
+            | ExprKind::Captured(_)
+            | ExprKind::Aggregate(_)
+            | ExprKind::Variable(_)
+            | ExprKind::Parameter(_)
+            | ExprKind::Local(_) => {}
+            ExprKind::Array(items) => items.iter_mut().for_each(visit),
+            ExprKind::Map(entries) => entries.iter_mut().for_each(|(_, value)| visit(value)),
+            ExprKind::Member { of, .. } => visit(of),
+            ExprKind::Index { of, index } => [of, index].into_iter().for_each(|part| visit(part)),
+            ExprKind::Slice { of, from, to } => {
+                [Some(of), from.as_mut(), to.as_mut()].into_iter().flatten().for_each(|part| visit(part));
+            }
+            ExprKind::Call { args, .. } | ExprKind::UserCall { args, .. } => args.iter_mut().for_each(visit),
             ExprKind::Lambda(body) => visit(body),
             ExprKind::Unary { operand, .. } | ExprKind::IsNull { operand, .. } => visit(operand),
             ExprKind::Binary { left, right, .. } => [left, right].into_iter().for_each(|part| visit(part)),

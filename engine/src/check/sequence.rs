@@ -103,7 +103,7 @@ impl<'a> Checker<'a> {
         let steps = outline.steps.iter().map(|step| self.alias(step, known)).collect();
         let steps = unambiguous(steps);
         let count = steps.len();
-        scope.aliases = Some(Aliases { steps, own: None, captures: Vec::new(), closed: false });
+        scope.aliases = Some(Aliases { steps, own: None, captures: Vec::new(), closed: false, of_join: false });
 
         let mut steps = Vec::new();
         for (index, step) in outline.steps.iter().enumerate() {

@@ -214,12 +214,8 @@ impl<'a> Checker<'a> {
                 (vec![Input { from, predicate }], scope)
             }
             SourceKind::Merge(branches) => self.merge(branches, declared, of_type, streams),
-            SourceKind::Join { .. } => {
-                self.not_yet(stream.source.span, "a join");
-                (Vec::new(), any())
-            }
-            // It is resolved as a sequence.
-            SourceKind::Sequence(_) => (Vec::new(), any()),
+            // They are resolved as what they are.
+            SourceKind::Join { .. } | SourceKind::Sequence(_) => (Vec::new(), any()),
             SourceKind::Timer(_) => {
                 self.not_yet(stream.source.span, "`timer`");
                 (Vec::new(), any())

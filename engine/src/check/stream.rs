@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::expression::{Fields, Scope, Shape};
+use super::join::Joined;
 use super::outline::OF_SEQUENCES;
 use super::program::{ExprKind, Operator, OrderKey, Output, Projection, Stream, Target, Watermark};
 use super::sequence::{Known, Sequenced};
@@ -39,10 +40,13 @@ impl<'a> Checker<'a> {
             let declared = streams[*index];
             self.check_source_names(declared.stream);
             self.check_shape(&declared.stream.ops);
-            let (inputs, scope, sequence, ops) = if self.is_sequence(declared.stream) {
+            let (inputs, scope, first, ops) = if self.is_sequence(declared.stream) {
                 let known = Known { shapes: &shapes, streams: &fields };
                 let Sequenced { inputs, scope, sequence, rest } = self.sequence(declared, sources[*index], &known);
-                (inputs, scope, sequence, rest)
+                (inputs, scope, sequence.map(|sequence| Operator::Sequence(Box::new(sequence))), rest)
+            } else if let Some(joined) = self.join(declared, &shapes, &fields) {
+                let Joined { inputs, scope, join, rest } = joined;
+                (inputs, scope, join.map(|join| Operator::Join(Box::new(join))), rest)
             } else {
                 let (inputs, scope) = self.inputs(declared, sources[*index], &shapes, &fields);
                 (inputs, scope, None, declared.stream.ops.iter().collect())
@@ -52,7 +56,7 @@ impl<'a> Checker<'a> {
             let mut building = Building {
                 scope,
                 windowing,
-                operators: sequence.map(|sequence| Operator::Sequence(Box::new(sequence))).into_iter().collect(),
+                operators: first.into_iter().collect(),
                 targets: Vec::new(),
                 emitted: None,
                 event_type: None,
@@ -62,9 +66,16 @@ impl<'a> Checker<'a> {
                 self.operation(op, declared, &mut building);
             }
             let Building { scope, windowing, mut operators, targets, emitted, event_type, published } = building;
-            if let (Some(Operator::Sequence(sequence)), Some(aliases)) = (operators.first_mut(), scope.aliases) {
-                sequence.watermark = windowing.watermark;
-                sequence.captures = aliases.with_partition(sequence.partition_by.as_ref());
+            match (operators.first_mut(), scope.aliases) {
+                (Some(Operator::Sequence(sequence)), Some(aliases)) => {
+                    sequence.watermark = windowing.watermark;
+                    sequence.captures = aliases.with_partition(sequence.partition_by.as_ref());
+                }
+                (Some(Operator::Join(join)), Some(aliases)) => {
+                    join.watermark = windowing.watermark;
+                    join.captures = aliases.captures;
+                }
+                _ => {}
             }
             fields[*index] = scope.fields;
             let processed = operators.iter().any(|operator| matches!(operator, Operator::Process(_)));
@@ -112,11 +123,6 @@ impl<'a> Checker<'a> {
             Some(Support::Refused(instead)) => {
                 let message = format!("kolo does not do `.{name}`, and will not");
                 self.report(Diagnostic::new(Code::Refused, op.name.span, message).help(instead));
-                building.scope.fields = Fields::Any;
-                return;
-            }
-            Some(Support::NotYet) => {
-                self.not_yet(op.name.span, &format!("`.{name}`"));
                 building.scope.fields = Fields::Any;
                 return;
             }
@@ -229,6 +235,12 @@ impl<'a> Checker<'a> {
                 if let Some(arg) = self.one(op, args) {
                     self.context(arg);
                 }
+            }
+            ("on", _) => {
+                let message = "`.on` belongs to a join, and this stream is none";
+                let diagnostic = Diagnostic::new(Code::Misplaced, op.name.span, message)
+                    .help("join the streams: `stream C = join(A, B).on(A.id == B.id)`");
+                self.report(diagnostic);
             }
             // Gone through beforehand, wherever they stand.
             ("watermark" | "allowed_lateness", _) => {}

@@ -9,8 +9,6 @@ use crate::syntax::ast::{self, ExprKind, Op, OpKind, Span, Statement, StatementK
 pub(super) enum Support {
     /// It runs.
     Yes,
-    /// It is part of the language, and will run.
-    NotYet,
     /// It will not; this does the same or nearly so.
     Refused(&'static str),
 }
@@ -36,7 +34,7 @@ pub(super) const OPERATIONS: &[(&str, Support)] = &[
     ("each", Support::Yes),
     ("longest", Support::Yes),
     ("subsets", Support::Yes),
-    ("on", Support::NotYet),
+    ("on", Support::Yes),
     ("watermark", Support::Yes),
     ("allowed_lateness", Support::Yes),
     ("order_by", Support::Yes),

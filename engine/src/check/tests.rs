@@ -154,6 +154,7 @@ fn operators(stream: &Stream) -> Vec<String> {
         Operator::Map(value) => format!("map {}", show(value)),
         Operator::Process(value) => format!("process {}", show(value)),
         Operator::Tell(tell) => format!("tell {:?} {} pieces", tell.level, tell.pieces.len()),
+        Operator::Join(join) => format!("join of {}", join.keys.len()),
         Operator::Sequence(sequence) => format!("sequence of {}", sequence.steps.len()),
         Operator::PartitionBy(field) => format!("partition_by {}", show(field)),
         Operator::OrderBy(keys) => {

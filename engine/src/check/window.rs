@@ -93,6 +93,8 @@ impl<'a> Checker<'a> {
         for (name, op) in ops.iter().map(|op| (op.name.text.as_str(), op)) {
             let OpKind::Plain(args) = &op.kind else { continue };
             match name {
+                // It is the join's.
+                "window" if matches!(declared.stream.source.kind, SourceKind::Join { .. }) => {}
                 "window" => {
                     let watermark = windowing.watermark.declared;
                     let kind = self.window_kind(op, args, declared.variables, watermark);

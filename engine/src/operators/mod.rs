@@ -19,6 +19,7 @@ pub(crate) mod aggregate;
 pub(crate) mod distinct;
 pub(crate) mod event_clock;
 pub(crate) mod filter;
+pub(crate) mod join;
 pub(crate) mod kept;
 pub(crate) mod keys;
 pub(crate) mod limit;
@@ -55,6 +56,7 @@ pub(crate) enum Operator {
 pub(crate) enum Stateful {
     Window(window::Window),
     Sequence(sequence::Sequence),
+    Join(join::Join),
 }
 
 /// What a stage is given of an event, compiled for one path to it.
@@ -62,6 +64,7 @@ pub(crate) enum Stateful {
 pub(crate) enum Feed {
     Window(window::Feed),
     Sequence(sequence::Feed),
+    Join(join::Feed),
 }
 
 /// The state of one stage.
@@ -72,6 +75,7 @@ pub(crate) enum StageState {
     Taken,
     Window(Box<window::State>),
     Sequence(Box<sequence::State>),
+    Join(Box<join::State>),
 }
 
 /// The state of all operators, by the numbers that the plan gave them.
@@ -118,6 +122,7 @@ impl Stateful {
         match self {
             Stateful::Window(window) => StageState::Window(Box::new(window.state())),
             Stateful::Sequence(sequence) => StageState::Sequence(Box::new(sequence.state())),
+            Stateful::Join(join) => StageState::Join(Box::new(join.state())),
         }
     }
 
@@ -126,6 +131,8 @@ impl Stateful {
         match self {
             Stateful::Window(window) => window.lag_ns(),
             Stateful::Sequence(sequence) => sequence.lag_ns(),
+            // An event that is late gives a row that is.
+            Stateful::Join(_) => 0,
         }
     }
 
@@ -135,6 +142,7 @@ impl Stateful {
         match (self, state) {
             (Stateful::Window(window), StageState::Window(state)) => window.advance(state, watermark, out),
             (Stateful::Sequence(sequence), StageState::Sequence(state)) => sequence.advance(state, watermark, out),
+            (Stateful::Join(join), StageState::Join(state)) => join.advance(state, watermark, out),
             (_, StageState::Taken) => unreachable!("a stage does not reach itself"),
             _ => unreachable!("a stage has the state of its kind"),
         }
@@ -147,6 +155,7 @@ impl Stateful {
             (Stateful::Window(window), Feed::Window(feed), StageState::Window(state)) => {
                 window.take(feed, state, cx, out);
             }
+            (Stateful::Join(join), Feed::Join(feed), StageState::Join(state)) => join.take(feed, state, cx, out),
             (Stateful::Sequence(sequence), Feed::Sequence(feed), StageState::Sequence(state)) => {
                 sequence.take(feed, state, cx, out);
             }

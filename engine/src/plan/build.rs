@@ -11,6 +11,7 @@ use crate::expr::compile::{Compiler, Schema, emits_before};
 use crate::expr::{Context, Expr, Tally};
 use crate::operators::distinct::Distinct;
 use crate::operators::filter::Filter;
+use crate::operators::join::{self, Join};
 use crate::operators::kept::Capture;
 use crate::operators::limit::Limit;
 use crate::operators::process::{self, Exit, Process};
@@ -202,6 +203,7 @@ impl<'p> Builder<'p> {
                     events.key = Some(self.compiler.expr(field, schema));
                     continue;
                 }
+                Checked::Join(join) => return self.join((index, place), join, operators, &events),
                 Checked::Window(window) => return self.window((index, place), window, operators, &events),
                 Checked::OrderBy(keys) => return self.order_by((index, place), keys, operators, &events),
             });
@@ -359,6 +361,43 @@ impl<'p> Builder<'p> {
         };
         let feed = sequence::Feed::compile(sequence, operator, &inputs, &mut self.compiler, &events.schema);
         Ok(Chain { operators, end: End::Stage { feed: Feed::Sequence(feed), stage }, below: vec![stage] })
+    }
+
+    /// The end of a chain in the join of a stream. The first path to it brings the stage into being.
+    fn join(
+        &mut self,
+        (index, place): (usize, usize),
+        join: &'p program::Join,
+        operators: Vec<Operator>,
+        events: &Events,
+    ) -> Result<Chain, PlanError> {
+        let stage = match self.state_of.get(&(index, place)).copied() {
+            Some(stage) => stage,
+            None => {
+                let stage = self.stage((index, place), Stateful::Join(Join::nothing()), join.watermark);
+                let schema = Join::begin(join, &self.program.streams[index].name.text, &mut self.compiler);
+                let rows = Events {
+                    schema: schema.clone(),
+                    key: None,
+                    projected: false,
+                    stage: Some(stage),
+                    closing: None,
+                    input: 0,
+                };
+                let rest = self.rest(index, place + 1, Vec::new(), rows)?;
+                let built = &mut self.stages[stage];
+                built.below = rest.below.clone();
+                built.rests.push(rest);
+                built.operator = Stateful::Join(Join::finish(join, &mut self.compiler, &schema));
+                stage
+            }
+        };
+        if let Some(upstream) = events.stage.filter(|upstream| !self.stages[stage].upstream.contains(upstream)) {
+            self.stages[stage].upstream.push(upstream);
+        }
+        let Stateful::Join(operator) = &self.stages[stage].operator else { unreachable!("the stage of a join is one") };
+        let feed = join::Feed::compile(join, operator, events.input, &mut self.compiler, &events.schema);
+        Ok(Chain { operators, end: End::Stage { feed: Feed::Join(feed), stage }, below: vec![stage] })
     }
 
     /// A new stage, with nothing behind it yet.

@@ -8,14 +8,14 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::check::program::{
-    AggregateFunction, ConnectorKind, Emission, ExprKind, OffsetReset, Operator, Origin, Program, Projection, Sequence,
-    Stream, Topic, Window, WindowKind,
+    AggregateFunction, ConnectorKind, Emission, ExprKind, Join, OffsetReset, Operator, Origin, Program, Projection,
+    Sequence, Stream, Topic, Window, WindowKind,
 };
 use crate::decode::RESERVED;
 use crate::diagnostic::SourceFile;
-use crate::operators::{distinct, window};
+use crate::operators::{distinct, join, window};
 use crate::plan::Plan;
-use crate::syntax::ast::Span;
+use crate::syntax::ast::{JoinKind, Span};
 
 /// What a plan does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -161,6 +161,7 @@ impl Describe<'_> {
                 (format!("tell {to}"), None)
             }
             Operator::Sequence(sequence) => self.sequence(sequence),
+            Operator::Join(join) => self.join(join),
             Operator::PartitionBy(key) => (format!("key of what is published: {}", self.text(key.span)), None),
             Operator::Window(window) => self.window(window),
             Operator::OrderBy(keys) => {
@@ -237,6 +238,23 @@ impl Describe<'_> {
             Some(within) => format!("the events of open matches for {}", Seconds(within)),
             None => "the events of open matches, without `.within` until they are complete".to_owned(),
         };
+        (does, Some(keeps))
+    }
+
+    fn join(&self, join: &Join) -> (String, Option<String>) {
+        let parts: Vec<&str> = join.keys.iter().flatten().map(|part| self.text(part.span)).collect();
+        let of = match join.kind {
+            JoinKind::Inner => "the last events of all sides",
+            JoinKind::Left => "every event of the first side, and the last ones of the others,",
+            JoinKind::Right => "every event of the last side, and the last ones of the others,",
+            JoinKind::Full => "every event, and the last ones of the other sides,",
+        };
+        let does = format!("join {of} with equal {}, within {}", parts.join(" and "), Seconds(join.window_ns));
+        let keeps = format!(
+            "for each key and side the last event, for two windows; at most {} events, beyond that the first to arrive \
+             is forgotten, and counted",
+            join::MAX_EVENTS
+        );
         (does, Some(keeps))
     }
 
