@@ -1,8 +1,10 @@
-//! `kolo-bench`: kolo beside the best that it could be, on the same broker and the same topic, in one run.
+//! `kolo-bench`: kolo beside the best that it could be, in one run: on the same broker and the same topic, or thread to
+//! thread.
 //!
 //! - `pipeline` measures whole programs, Kafka to Kafka, against a bare librdkafka relay.
 //! - `distant` measures kolo while acknowledgements are far away, `idle` what it costs while there is nothing to do.
 //! - `engine` measures the engine by itself: one thread, through the ring, records in memory.
+//! - `ring` measures the lane beside other queues, without Kafka.
 //! - `relay` is that relay, as a program of its own so that its processor time is a process's.
 //!
 //! Exit codes: 0 measured and everything verified, 1 not so, 2 usage.
@@ -13,6 +15,7 @@ mod engine;
 mod pipeline;
 mod relay;
 mod report;
+mod ring;
 mod single;
 mod summary;
 
@@ -24,7 +27,7 @@ use clap::{Parser, Subcommand};
 type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 #[derive(Debug, Parser)]
-#[command(name = "kolo-bench", version, about = "Measures kolo beside a bare librdkafka relay")]
+#[command(name = "kolo-bench", version, about = "Measures kolo beside the best that it could be")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -40,6 +43,8 @@ enum Command {
     Idle(single::IdleOptions),
     /// Measure the engine by itself, on one thread, beside bars
     Engine(engine::Options),
+    /// Measure the lane beside other queues: throughput, latencies, costs
+    Ring(ring::Options),
     /// Run the relay alone: copy the ticks above 50 from one topic to another, then end
     Relay(relay::Options),
 }
@@ -50,6 +55,7 @@ fn main() -> ExitCode {
         Command::Distant(options) => single::distant(&options),
         Command::Idle(options) => single::idle(&options),
         Command::Engine(options) => engine::run(&options),
+        Command::Ring(options) => ring::run(&options),
         Command::Relay(options) => relay::run(&options),
     };
     match outcome {

@@ -1,7 +1,9 @@
 //! Median, least and greatest of a handful of rounds.
 
+use serde::Serialize;
+
 /// What several rounds of one measurement come to.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Summary {
     /// The middle one, or the mean of the middle two.
     pub(crate) median: f64,

@@ -1,0 +1,50 @@
+//! How many messages a second reach the other end, while the sender does nothing but send.
+
+use std::time::Instant;
+
+use super::link::Link;
+use super::message::Message;
+use super::run::{Run, together};
+
+/// Messages between two looks at the clock.
+const BETWEEN_LOOKS: usize = 1024;
+
+/// Messages a second, from the start to the last one's arrival. Each is verified.
+pub(super) fn measure<L: Link>(run: &Run) -> f64 {
+    let (began, (received, ended)) = match run.hops {
+        1 => {
+            let (sender, receiver) = L::one_hop();
+            let send = || send::<L>(run, sender);
+            together(run, send, None::<fn()>, || receive::<L>(run, receiver))
+        }
+        _ => {
+            let (sender, relay, receiver) = L::two_hops();
+            let send = || send::<L>(run, sender);
+            together(run, send, Some(|| L::relay(relay, run.batch)), || receive::<L>(run, receiver))
+        }
+    };
+    received as f64 / ended.duration_since(began).as_secs_f64()
+}
+
+fn send<L: Link>(run: &Run, mut sender: L::Sender) -> Instant {
+    let began = Instant::now();
+    let mut number = 0;
+    while began.elapsed() < run.duration {
+        for _ in 0..BETWEEN_LOOKS / run.batch {
+            L::send(&mut sender, run.batch, |message| {
+                message.write(number);
+                number += 1;
+            });
+        }
+    }
+    began
+}
+
+fn receive<L: Link>(run: &Run, receiver: L::Receiver) -> (u64, Instant) {
+    let mut expected = 0;
+    L::receive(receiver, run.batch, |message: &Message| {
+        assert_eq!(message.read(), Some(expected), "a message is missing, doubled or torn");
+        expected += 1;
+    });
+    (expected, Instant::now())
+}
