@@ -120,12 +120,12 @@ pub(super) struct Cost {
 
 impl Cost {
     /// What a lane adds to a slot's nanoseconds, by round.
-    pub(super) fn above_array_ns_per_slot(&self) -> Summary {
+    fn above_array_ns_per_slot(&self) -> Vec<f64> {
         differences(&self.lane_ns, &self.array_ns, self.batch as f64)
     }
 
     /// What parking adds to a batch's nanoseconds, by round.
-    pub(super) fn parking_ns_per_batch(&self) -> Summary {
+    fn parking_ns_per_batch(&self) -> Vec<f64> {
         differences(&self.parking_lane_ns, &self.lane_ns, 1.0)
     }
 }
@@ -141,15 +141,32 @@ pub(super) struct Bar {
     pub(super) limit: f64,
     /// By the median.
     pub(super) met: bool,
+    /// How many rounds meet it by themselves: near half of them, the two sides are even.
+    pub(super) rounds_met: usize,
+    pub(super) rounds: usize,
 }
 
 impl Bar {
-    fn at_least(what: String, measured: Summary) -> Bar {
-        Bar { what, measured, unit: "times", direction: "at least", limit: 1.0, met: measured.median >= 1.0 }
+    fn at_least(what: String, measured: &[f64]) -> Bar {
+        Bar::new(what, measured, "times", "at least", 1.0, |value| value >= 1.0)
     }
 
-    fn at_most(what: String, measured: Summary, unit: &'static str, limit: f64) -> Bar {
-        Bar { what, measured, unit, direction: "at most", limit, met: measured.median <= limit }
+    fn at_most(what: String, measured: &[f64], unit: &'static str, limit: f64) -> Bar {
+        Bar::new(what, measured, unit, "at most", limit, |value| value <= limit)
+    }
+
+    fn new(
+        what: String,
+        measured: &[f64],
+        unit: &'static str,
+        direction: &'static str,
+        limit: f64,
+        meets: impl Fn(f64) -> bool,
+    ) -> Bar {
+        let summary = Summary::of(measured.iter().copied());
+        let rounds_met = measured.iter().filter(|value| meets(**value)).count();
+        let (met, rounds) = (meets(summary.median), measured.len());
+        Bar { what, measured: summary, unit, direction, limit, met, rounds_met, rounds }
     }
 }
 
@@ -165,7 +182,7 @@ pub(super) fn bars(throughput: &[Throughput], round_trip: &[Latency], cost: &Cos
             };
             for other in [DISRUPTOR, RTRB_CHUNKS] {
                 let what = format!("throughput, one hop, batch {batch}, {}: {KOLO} / {other}", placed(pinned));
-                bars.push(Bar::at_least(what, ratios(rounds_of(KOLO), rounds_of(other))));
+                bars.push(Bar::at_least(what, &ratios(rounds_of(KOLO), rounds_of(other))));
             }
         }
         let of = |contender: &str| {
@@ -179,22 +196,22 @@ pub(super) fn bars(throughput: &[Throughput], round_trip: &[Latency], cost: &Cos
         ];
         for (percentile, ours, theirs) in percentiles {
             let what = format!("round trip, {percentile}, {}: {KOLO} / {DISRUPTOR}", placed(pinned));
-            bars.push(Bar::at_most(what, ratios(ours, theirs), "times", 1.0));
+            bars.push(Bar::at_most(what, &ratios(ours, theirs), "times", 1.0));
         }
     }
     let what = format!("publish, claim and release of {}, above a plain array", cost.batch);
-    bars.push(Bar::at_most(what, cost.above_array_ns_per_slot(), "ns a slot", 1.0));
+    bars.push(Bar::at_most(what, &cost.above_array_ns_per_slot(), "ns a slot", 1.0));
     let what = format!("parking, above busy-spin, for {}", cost.batch);
-    bars.push(Bar::at_most(what, cost.parking_ns_per_batch(), "ns a batch", 10.0));
+    bars.push(Bar::at_most(what, &cost.parking_ns_per_batch(), "ns a batch", 10.0));
     bars
 }
 
-fn ratios(ours: &[f64], theirs: &[f64]) -> Summary {
-    Summary::of(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs))
+fn ratios(ours: &[f64], theirs: &[f64]) -> Vec<f64> {
+    ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect()
 }
 
-fn differences(ours: &[f64], theirs: &[f64], parts: f64) -> Summary {
-    Summary::of(ours.iter().zip(theirs).map(|(ours, theirs)| (ours - theirs) / parts))
+fn differences(ours: &[f64], theirs: &[f64], parts: f64) -> Vec<f64> {
+    ours.iter().zip(theirs).map(|(ours, theirs)| (ours - theirs) / parts).collect()
 }
 
 #[cfg(test)]
@@ -239,6 +256,7 @@ mod tests {
         let met: Vec<bool> = bars.iter().map(|bar| bar.met).collect();
         let of_one_placement = [true, false, true, false, false, false];
         assert_eq!(met, [&of_one_placement[..], &of_one_placement, &[true, false]].concat());
+        assert_eq!((bars[0].rounds_met, bars[0].rounds), (2, 3));
         assert_eq!(bars[0].measured, Summary { median: 30.0 / 29.0, min: 0.5, max: 20.0 / 19.0 });
         assert_eq!(bars[12].measured.median, 0.5);
         assert_eq!(bars[13].measured.median, 12.0);

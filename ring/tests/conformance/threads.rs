@@ -18,7 +18,7 @@ on_each_ring!(
     a_waker_ends_a_wait_for_something_else,
 );
 
-const NUMBERS: u64 = 20_000;
+const NUMBERS: u64 = if cfg!(miri) { 200 } else { 4_000 };
 
 /// Three threads, batches of changing sizes, partial releases, late acknowledgements.
 fn numbers_arrive<R: Ring, W: WaitStrategy>(slots: usize, in_flight: u64) {
