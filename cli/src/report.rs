@@ -109,6 +109,7 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
     ("shapeless", "no map", "events that a .map dropped: its value has no fields"),
     ("runs_dropped", "runs dropped", "of a sequence, to make room for others"),
     ("closure_truncated", "not captured", "events beyond those that a closure keeps"),
+    ("timers_skipped", "timers skipped", "there was no room for: time had leapt"),
     ("join_evicted", "joins forgot", "events, to make room for others"),
     ("join_keyless", "no key to join", "a part of it missing or null"),
     ("subsets_withheld", "subsets withheld", "beyond those that a run puts out"),

@@ -20,6 +20,8 @@ use crate::properties;
 
 /// How often a plan with state is told the wall time.
 const TICK: Duration = Duration::from_millis(500);
+/// Timers are no finer than this.
+const FINEST_TICK: Duration = Duration::from_millis(5);
 
 /// What the command line says about the connectors, over what the program says.
 #[derive(Debug, Clone, Default)]
@@ -48,7 +50,7 @@ pub(crate) struct Mode {
 /// # Errors
 /// A source that kolo cannot read, a broker that does not answer, a topic or file that does not exist.
 pub(crate) fn feed(plan: &Plan, program_name: &str, overrides: &Overrides, mode: Mode) -> Result<Feed, Failure> {
-    if plan.sources().is_empty() {
+    if plan.sources().is_empty() && plan.shortest_timer_ns().is_none() {
         return Err(Failure::new(
             "the program reads nothing: no stream has `.from`. To run it over a file, use \
              `kolo simulate -p PROGRAM -e EVENTS`"
@@ -81,7 +83,8 @@ pub(crate) fn feed(plan: &Plan, program_name: &str, overrides: &Overrides, mode:
         }
     }
     match (groups.is_empty(), files.as_slice()) {
-        (false, []) => kafka_feed(plan, groups, overrides, mode),
+        // A program of timers reads nothing.
+        (_, []) => kafka_feed(plan, groups, overrides, mode),
         (true, [path]) => {
             let file = File::open(path).map_err(|reason| Failure::new(format!("{path}: {reason}")))?;
             let reader = Box::new(BufReader::with_capacity(1 << 20, file));
@@ -92,6 +95,13 @@ pub(crate) fn feed(plan: &Plan, program_name: &str, overrides: &Overrides, mode:
                 .to_owned(),
         )),
     }
+}
+
+/// How often the plan has to be told the wall time.
+fn tick_every(plan: &Plan) -> Option<Duration> {
+    let timers = plan.shortest_timer_ns().map(|pause| Duration::from_nanos(pause.unsigned_abs() / 2));
+    let timers = timers.map(|pause| pause.clamp(FINEST_TICK, TICK));
+    timers.or(plan.is_stateful().then_some(TICK))
 }
 
 fn kafka_feed(
@@ -134,7 +144,7 @@ fn kafka_feed(
     let options = Options {
         until_end: mode.until_end,
         commit: !mode.dry_run,
-        tick_every: plan.is_stateful().then_some(TICK),
+        tick_every: tick_every(plan),
         ..Options::default()
     };
     Ok(Feed::Kafka { consumers, options })

@@ -36,6 +36,8 @@ pub struct Counters {
     pub closure_truncated: AtomicU64,
     /// Subsets of closures beyond those that a run puts out.
     pub subsets_withheld: AtomicU64,
+    /// Times at which a timer did not fire, because time had leapt too far.
+    pub timers_skipped: AtomicU64,
     /// Events that a join forgot before their time to make room for others.
     pub join_evicted: AtomicU64,
     /// Events that joined nothing because a part of their key was missing or null.
@@ -56,7 +58,7 @@ pub struct Counters {
 
 impl Counters {
     /// Every counter with its name, for reports.
-    pub fn list(&self) -> [(&'static str, u64); 23] {
+    pub fn list(&self) -> [(&'static str, u64); 24] {
         [
             ("records", &self.records),
             ("outputs", &self.outputs),
@@ -73,6 +75,7 @@ impl Counters {
             ("runs_dropped", &self.runs_dropped),
             ("closure_truncated", &self.closure_truncated),
             ("subsets_withheld", &self.subsets_withheld),
+            ("timers_skipped", &self.timers_skipped),
             ("join_evicted", &self.join_evicted),
             ("join_keyless", &self.join_keyless),
             ("overflow", &self.overflow),

@@ -46,6 +46,8 @@ pub struct Engine {
     /// How many events there have been, rows of stages included.
     contexts: u64,
     states: States,
+    /// Whether timers go by the wall clock, as in a run against Kafka.
+    wall_timers: bool,
     desks: Vec<Desk>,
     tally: Tally,
     totals: Totals,
@@ -75,6 +77,7 @@ pub(crate) struct Totals {
     pub(crate) runs_dropped: u64,
     pub(crate) closure_truncated: u64,
     pub(crate) subsets_withheld: u64,
+    pub(crate) timers_skipped: u64,
     pub(crate) join_evicted: u64,
     pub(crate) join_keyless: u64,
 }
@@ -163,7 +166,8 @@ impl Engine {
             decoder: Decoder::new(plan.columns.clone(), plan.keep_fields),
             inner: Decoder::new(plan.columns.clone(), plan.keep_fields),
             contexts: 0,
-            states: States::new(plan.states, &plan.stages),
+            states: States::new(plan.states, &plan.stages, plan.timers.len()),
+            wall_timers: false,
             desks: Vec::new(),
             numbers: (0..plan.columns.len()).map(|_| Cell::new(KnownNumber::NONE)).collect(),
             plan,
@@ -201,6 +205,7 @@ impl Engine {
                         self.partitions.resize_with(index + 1, Partition::unknown);
                     }
                     self.partitions[index] = Partition::new(assignment, &self.plan);
+                    self.wall_timers |= !self.partitions[index].file;
                     for &stage in &self.plan.reaches[self.partitions[index].origin] {
                         self.states.clocks[stage].add(slot.partition);
                     }
@@ -212,7 +217,11 @@ impl Engine {
                 Cause::Tick => {
                     self.reporter.tick();
                     let wall_ms = slot.timestamp_ms;
-                    self.flow(&mut slot.outputs).tick(wall_ms);
+                    let mut flow = self.flow(&mut slot.outputs);
+                    flow.tick(wall_ms);
+                    if let Some(now) = time::from_millis(wall_ms) {
+                        flow.timers(now);
+                    }
                 }
                 // All partitions are revoked together, and what was not committed is read again by their next owner.
                 Cause::Revoked => self.states.reset_stages(&self.plan.stages),
@@ -333,6 +342,9 @@ impl Engine {
             numbers: &self.numbers,
             contexts: &mut self.contexts,
         };
+        if !plan.timers.is_empty() && !self.wall_timers {
+            flow.timers(cx.time());
+        }
         for &root in roots {
             flow.run(&plan.roots[root as usize], &cx);
         }
@@ -365,6 +377,7 @@ impl Engine {
             (&counters.runs_dropped, totals.runs_dropped),
             (&counters.closure_truncated, totals.closure_truncated),
             (&counters.subsets_withheld, totals.subsets_withheld),
+            (&counters.timers_skipped, totals.timers_skipped),
             (&counters.join_evicted, totals.join_evicted),
             (&counters.join_keyless, totals.join_keyless),
             (&counters.overflow, tally.overflow.get()),

@@ -27,6 +27,7 @@ use crate::operators::event_clock::{END, EventClock};
 use crate::operators::kept::{Body, Kept};
 use crate::operators::process::Process;
 use crate::operators::retention::Retention;
+use crate::operators::timer::TIMERS;
 use crate::operators::{Feed, StageState, States};
 use crate::plan::{Chain, End, Plan, Stage};
 use crate::slot::Outputs;
@@ -172,9 +173,37 @@ impl<'e> Flow<'e> {
         }
     }
 
+    /// The time by which timers go has come to `now`.
+    pub(crate) fn timers(&mut self, now: i64) {
+        let timers = &self.plan.timers;
+        self.states.schedule.begin(timers, now);
+        while let Some((timer, time)) = self.states.schedule.fire(timers, now) {
+            let chain = &timers[timer].chain;
+            for &stage in &chain.below {
+                if self.states.clocks[stage].follow(TIMERS + timer, time) {
+                    self.advance_alone(stage);
+                }
+            }
+            let mut desk = self.desks.pop().unwrap_or_default();
+            {
+                let head = RowHead { time, origin: Origin::Held(&[]), silent: false };
+                let registers = desk.arena.alloc_slice_fill_with(self.plan.registers, |_| Cell::new(Value::Missing));
+                self.run_row(chain, head, EventKey::Own(None), registers, &desk.arena);
+            }
+            desk.clear();
+            self.desks.push(desk);
+        }
+        self.totals.timers_skipped += self.states.schedule.skip(timers, now);
+    }
+
     /// No record comes any more: what event time alone keeps open closes, stage by stage, each after those before it.
     pub(crate) fn end(&mut self) {
         self.states.clocks.iter_mut().for_each(EventClock::end);
+        for (number, timer) in (TIMERS..).zip(&self.plan.timers) {
+            for &stage in &timer.chain.below {
+                self.states.clocks[stage].follow(number, END);
+            }
+        }
         for index in 0..self.plan.stages.len() {
             if self.states.clocks[index].watermark() == END {
                 self.advance_alone(index);

@@ -37,6 +37,8 @@ pub struct Program {
     pub cores: Vec<usize>,
     /// One for each `.from`, in order of declaration.
     pub sources: Vec<Source>,
+    /// One for each `timer(…)`, in order of declaration.
+    pub timers: Vec<Timer>,
     /// One for each `.to`, in order of declaration.
     pub targets: Vec<Target>,
     /// The streams, in order of declaration, in which the streams that read one event run.
@@ -284,6 +286,15 @@ pub struct Source {
     pub span: Span,
 }
 
+/// `timer(d, initial_delay: d)`: events without fields, again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timer {
+    /// From one to the next, in nanoseconds; at least one.
+    pub every_ns: i64,
+    /// From the first time that is seen to the first event; `every_ns` where nothing is said.
+    pub initial_delay_ns: i64,
+}
+
 /// One `.to`: where a stream is published.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
@@ -342,6 +353,8 @@ pub enum Origin {
     Event(String),
     /// What a stream lets out. Index into [`Program::streams`]; it may be declared below.
     Stream(usize),
+    /// The events of a timer. Index into [`Program::timers`].
+    Timer(usize),
 }
 
 /// One step of what a stream does with an event.

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use super::constants::kafka_key;
 use super::expression::{Fields, Scope, Shape};
 use super::graph::names_read;
-use super::program::{At, ConnectorKind, Input, Kafka, OffsetReset, Origin, Source};
+use super::program::{At, ConnectorKind, Input, Kafka, OffsetReset, Origin, Source, Timer};
 use super::{Checker, Declared};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::syntax::ast::{self, Branch, Name, OpKind, Param, SourceKind, Span};
+use crate::syntax::ast::{self, Arg, Branch, Name, OpKind, Param, SourceKind, Span};
 
 impl<'a> Checker<'a> {
     /// Warns of names that are declared nowhere and look like misspelt ones.
@@ -216,11 +216,46 @@ impl<'a> Checker<'a> {
             SourceKind::Merge(branches) => self.merge(branches, declared, of_type, streams),
             // They are resolved as what they are.
             SourceKind::Join { .. } | SourceKind::Sequence(_) => (Vec::new(), any()),
-            SourceKind::Timer(_) => {
-                self.not_yet(stream.source.span, "`timer`");
-                (Vec::new(), any())
+            SourceKind::Timer(args) => {
+                let timer = self.timer(args, declared);
+                let input = timer.map(|timer| Input { from: Origin::Timer(timer), predicate: None });
+                let fields = Fields::made(&stream.name.text, &[]);
+                (input.into_iter().collect(), Scope::new(fields, declared.variables))
             }
         }
+    }
+
+    /// `timer(d, initial_delay: d)`
+    fn timer(&mut self, args: &'a [Arg], declared: Declared<'a>) -> Option<usize> {
+        self.given_twice(args.iter().filter_map(|arg| arg.name.as_ref()).map(|name| (name.text.clone(), name.span)));
+        let (mut every, mut delay) = (None, None);
+        for arg in args {
+            match &arg.name {
+                None if every.is_none() => {
+                    every = Some(self.span_of_time(&arg.value, 1, declared.variables, "a timer takes a duration")?);
+                }
+                Some(name) if name.text == "initial_delay" => {
+                    let what = "`initial_delay` takes a duration";
+                    delay = Some(self.span_of_time(&arg.value, 0, declared.variables, what)?);
+                }
+                Some(name) => self.unknown_argument(name, "`timer`", &["initial_delay"]),
+                None => {
+                    let message = "a timer takes one duration";
+                    let diagnostic = Diagnostic::new(Code::WrongArguments, arg.value.span, message)
+                        .help("for example `timer(5s, initial_delay: 1s)`");
+                    self.report(diagnostic);
+                }
+            }
+        }
+        let Some(every_ns) = every else {
+            let diagnostic =
+                Diagnostic::new(Code::WrongArguments, declared.stream.source.span, "this timer has no duration")
+                    .help("say how often it fires: `timer(5s)`");
+            self.report(diagnostic);
+            return None;
+        };
+        self.program.timers.push(Timer { every_ns, initial_delay_ns: delay.unwrap_or(every_ns) });
+        Some(self.program.timers.len() - 1)
     }
 
     pub(super) fn origin(&self, name: &Name, of_type: impl Fn(&str) -> Fields, streams: &[Fields]) -> (Origin, Fields) {

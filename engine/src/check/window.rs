@@ -51,7 +51,7 @@ impl Windowing<'_> {
 pub(super) fn inherited(inputs: &[Input], watermarks: &[Watermark]) -> Watermark {
     let read = inputs.iter().map(|input| match input.from {
         Origin::Stream(stream) => watermarks[stream],
-        Origin::Source(_) | Origin::Event(_) => Watermark::default(),
+        Origin::Source(_) | Origin::Event(_) | Origin::Timer(_) => Watermark::default(),
     });
     let most_patient = |a: Watermark, b: Watermark| Watermark {
         out_of_order_ns: a.out_of_order_ns.max(b.out_of_order_ns),

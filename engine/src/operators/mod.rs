@@ -31,6 +31,7 @@ pub(crate) mod retention;
 pub(crate) mod sequence;
 pub(crate) mod sort;
 pub(crate) mod tell;
+pub(crate) mod timer;
 pub(crate) mod window;
 
 use crate::engine::Totals;
@@ -89,6 +90,7 @@ pub(crate) struct States {
     /// By stage.
     pub(crate) clocks: Vec<EventClock>,
     pub(crate) retention: Retention,
+    pub(crate) schedule: timer::Schedule,
 }
 
 /// How many states of each kind a plan needs, apart from those of stages.
@@ -100,11 +102,12 @@ pub(crate) struct StateCounts {
 }
 
 impl States {
-    pub(crate) fn new(counts: StateCounts, stages: &[Stage]) -> Self {
+    pub(crate) fn new(counts: StateCounts, stages: &[Stage], timers: usize) -> Self {
         let limits = (0..counts.limits).map(|_| limit::Passed::default()).collect();
         let distincts = (0..counts.distincts).map(|_| distinct::Seen::default()).collect();
         let sorts = (0..counts.sorts).map(|_| sort::Waiting::default()).collect();
-        let mut states = States { limits, distincts, sorts, ..States::default() };
+        let schedule = timer::Schedule::new(timers);
+        let mut states = States { limits, distincts, sorts, schedule, ..States::default() };
         states.reset_stages(stages);
         states
     }

@@ -21,6 +21,7 @@ use crate::operators::reshape::Reshape;
 use crate::operators::sequence::{self, Sequence};
 use crate::operators::sort::Sort;
 use crate::operators::tell::Tell;
+use crate::operators::timer::{TIMERS, Timer};
 use crate::operators::window::{self, Window};
 use crate::operators::{Feed, Operator, StateCounts, Stateful};
 use crate::plan::{Chain, End, MAX_CHAINS, MAX_FIELDS, MAX_TARGETS, Plan, PlanError, Source, Stage, Target};
@@ -41,6 +42,7 @@ pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
         chains: 0,
     };
     let records = Events { schema: Schema::Record, key: None, projected: false, stage: None, closing: None, input: 0 };
+    let mut timers = Vec::new();
     let (mut roots, mut heads): (Vec<Chain>, _) = (Vec::new(), Vec::new());
     for (index, stream) in program.streams.iter().enumerate() {
         for input in &stream.inputs {
@@ -48,6 +50,15 @@ pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
                 Origin::Source(source) => (program.sources[*source].event.text.as_str(), Some(*source)),
                 Origin::Event(name) => (name.as_str(), None),
                 Origin::Stream(_) => continue,
+                Origin::Timer(timer) => {
+                    let program::Timer { every_ns, initial_delay_ns } = program.timers[*timer];
+                    // Its events have a type and a time, and nothing else.
+                    let schema = Schema::Fields { event_type: Some("Timer".into()), fields: Vec::new() };
+                    let ticks = Events { schema, stage: Some(TIMERS + timers.len()), ..records.clone() };
+                    let chain = builder.chain(index, input, &ticks)?;
+                    timers.push(Timer { every_ns, initial_delay_ns, chain });
+                    continue;
+                }
             };
             roots.push(builder.chain(index, input, &records)?);
             heads.push(Head { event_type, from, except: program.shadowed(stream, input) });
@@ -81,6 +92,7 @@ pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
         registers: compiler.registers,
         parameters: compiler.parameters,
         states,
+        timers,
         stages,
         reaches,
     })

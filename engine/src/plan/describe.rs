@@ -119,6 +119,10 @@ impl Describe<'_> {
                     format!("{} from {connector}, {}", source.event.text, source.topic.value)
                 }
                 Origin::Event(name) => format!("{name} from anywhere"),
+                Origin::Timer(timer) => {
+                    let timer = &self.program.timers[*timer];
+                    format!("a timer, every {}", Seconds(timer.every_ns))
+                }
                 Origin::Stream(index) => self.program.streams[*index].name.text.clone(),
             };
             match &input.predicate {

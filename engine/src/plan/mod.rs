@@ -22,6 +22,7 @@ use crate::expr::RegisterIndex;
 use crate::operators::process::Process;
 use crate::operators::publish::Publish;
 use crate::operators::sort::Sort;
+use crate::operators::timer::Timer;
 use crate::operators::{Feed, Operator, StateCounts, Stateful};
 
 /// The most paths from a record to a stream.
@@ -51,6 +52,7 @@ pub struct Plan {
     pub(crate) registers: usize,
     pub(crate) parameters: usize,
     pub(crate) states: StateCounts,
+    pub(crate) timers: Vec<Timer>,
     /// Those that feed others come before them.
     pub(crate) stages: Vec<Stage>,
     /// By origin: the stages that its records come to.
@@ -179,6 +181,11 @@ impl Plan {
     /// The processor cores to which the program ties its lanes; none: no matter which.
     pub fn cores(&self) -> &[usize] {
         &self.cores
+    }
+
+    /// The shortest pause of its timers, in nanoseconds; `None` if there are no timers.
+    pub fn shortest_timer_ns(&self) -> Option<i64> {
+        self.timers.iter().flat_map(|timer| [timer.every_ns, timer.initial_delay_ns]).filter(|pause| *pause > 0).min()
     }
 
     /// The topics to read, one for each topic of a connector.

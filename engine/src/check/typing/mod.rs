@@ -79,6 +79,7 @@ impl Streams<'_> {
             let input = match from {
                 Origin::Source(source) => self.of_event(&self.program.sources[*source].event.text),
                 Origin::Event(name) => self.of_event(name),
+                Origin::Timer(_) => Fields::default(),
                 Origin::Stream(read) => self.made(*read, depth - 1),
             };
             if let Some(predicate) = predicate {
