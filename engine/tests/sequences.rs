@@ -356,3 +356,66 @@ fn batches_are_without_meaning() {
         assert_eq!(found, expected, "batches of {size}");
     }
 }
+
+#[test]
+fn an_algebra_spells_a_sequence() {
+    let any_order = "stream S = merge(A, B, C).pattern(p: A and B -> C).emit(a: A.n, b: B.n, c: C.n, d: match_duration_ms)";
+    case(any_order, "B@1 n:1 | A@2 n:2 | C@3 n:3", &["3 a:2,b:1,c:3,d:2000"]);
+    case(any_order, "A@1 n:1 | C@2 n:9 | B@3 n:2 | C@4 n:3", &["4 a:1,b:2,c:3,d:3000"]);
+    // A run takes an event of each once, and every event that it does not need opens nothing but its own.
+    case(any_order, "A@1 n:1 | A@2 n:2 | B@3 n:3 | C@4 n:4", &["4 a:1,b:3,c:4,d:3000", "4 a:2,b:3,c:4,d:2000"]);
+    let either = "stream S = A.pattern(p: A -> B or C).emit(a: A.n, x: n)";
+    case(either, "A@1 n:1 | C@2 n:2 | B@3 n:3", &["2 a:1,x:1"]);
+    let unless = "stream S = sequence(a: A, b: B where n > a.n).pattern(p: a -> b and not C).emit(a: a.n, b: b.n)";
+    case(unless, "A@1 n:1 | B@2 n:1 | B@3 n:2", &["3 a:1,b:2"]);
+    case(unless, "A@1 n:1 | C@2 | B@3 n:2 | A@4 n:3 | B@5 n:4", &["5 a:3,b:4"]);
+    let absent = "stream S = A as a .pattern(p: a -> not B).within(5s).emit(a: a.n)";
+    case(absent, "A@0 n:1 | A@3 n:2 | B@4", &[]);
+    case(absent, "A@0 n:1 | A@6 n:2 | B@7", &["5 a:1"]);
+}
+
+#[test]
+fn a_merge_is_a_first_step_of_several_types() {
+    let program = "stream S = merge(A, stream Big = B.where(n > 5)) -> C as c .emit(n: n, c: c.n, first: match_count)";
+    case(program, "A@1 n:1 | B@2 n:2 | B@3 n:6 | C@4", &["4 n:1,first:2", "4 n:6,first:2"]);
+}
+
+#[test]
+fn an_event_of_its_own_topic_reaches_a_sequence_once() {
+    let program = "connector k = kafka(brokers: \"b:9092\")\n\
+                   stream S = A.from(k, topic: \"t\") -> A as b .emit(a: match_count, b: b.n)";
+    case(program, "A@1 n:1 | A@2 n:2 | A@3 n:3", &["2 a:2,b:2", "3 a:2,b:3"]);
+    // From another topic it fits the second step alone.
+    let mut engine = engine(&format!("{program}\nstream Other = X.from(k, topic: \"u\").where(n > 0)\nstream Y = Other.emit()"));
+    let mut both = vec![common::assigned(Some(0)), common::assigned(Some(1))];
+    both[1].partition = 1;
+    for (n, partition) in [(1, 1), (2, 0), (3, 1), (4, 0)] {
+        let mut slot = slot(&format!("{{\"event_type\":\"A\",\"n\":{n}}}"));
+        (slot.partition, slot.timestamp_ms) = (partition, n * 1000);
+        both.push(slot);
+    }
+    engine.process(&mut both);
+    let found: Vec<String> = lines(&both).iter().map(|line| shown(line)).collect();
+    assert_eq!(found, ["3 a:2,b:3"]);
+}
+
+#[test]
+fn windows_aggregate_matches() {
+    let program = "stream M = A as a -> B as b .emit(id: a.id, wait: match_duration_ms)\n\
+                   stream S = M.window(10s).aggregate(n: count(), slowest: max(wait)).emit(n: n, slowest: slowest)";
+    let mut slots = slots("A@1 id:1 | B@3 id:1 | A@4 id:2 | B@5 id:2 | A@12 id:3 | B@13");
+    engine(program).process(&mut slots);
+    let found: Vec<String> = lines(&slots).iter().filter(|line| line.contains("\"S\"")).map(|line| shown(line)).collect();
+    assert_eq!(found, ["10 n:2,slowest:2000", "20 n:1,slowest:1000"]);
+    let inline = "stream S = A as a -> B as b .window(10s).aggregate(n: count(), x: sum(a.x)).emit(n: n, x: x)";
+    case(inline, "A@1 x:1 | B@3 | A@4 x:2 | B@5 | A@12 x:5 | B@13", &["10 n:2,x:3.0", "20 n:1,x:5.0"]);
+    let kept = "stream S = A as a -> B as b .window(10s).emit(x: a.x, y: b.y)";
+    case(kept, "A@1 x:1 | B@3 y:2 | A@12 x:5 | B@13 y:6", &["3 x:1,y:2", "13 x:5,y:6"]);
+}
+
+#[test]
+fn lateness_is_allowed_for_by_the_watermark() {
+    let program = "stream S = A as a -> NOT B where id == a.id .within(5s).watermark(out_of_order: 3s).emit(id: a.id)";
+    case(program, "A@0 id:1 | A@7 id:2 | B@4 id:1 | A@20 id:3 | B@21 id:3", &["12 id:2"]);
+    case(program, "A@0 id:1 | A@9 id:2 | B@4 id:1", &["5 id:1", "14 id:2"]);
+}
