@@ -188,6 +188,7 @@ impl Accumulator {
             Accumulator::Distinct(values) => Value::Int(values.len() as i64),
             Accumulator::Ema { value, .. } => value.map_or(Value::Null, Value::Float),
             Accumulator::Percentile { values, q } => percentile(values, *q).map_or(Value::Null, Value::Float),
+            Accumulator::Collect(values) if values.is_empty() => Value::Null,
             Accumulator::Collect(values) => {
                 Value::Array(arena.alloc_slice_fill_iter(values.iter().map(|value| value.view(arena))))
             }
