@@ -45,6 +45,13 @@ pub(crate) fn start(verbose: u8) {
     log::set_boxed_logger(Box::new(logger)).expect("the log is set up once, by main");
 }
 
+/// From here on errors only, unless RUST_LOG decides.
+pub(crate) fn hush() {
+    if std::env::var_os("RUST_LOG").is_none_or(|filters| filters.is_empty()) {
+        log::set_max_level(log::LevelFilter::Error);
+    }
+}
+
 struct Logger {
     lines: env_logger::Logger,
     gate: Mutex<Gate>,

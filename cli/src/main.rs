@@ -34,6 +34,10 @@ mod test;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start(cli.verbose);
+    // Cases are about malformed events, too, and nobody has to be told of those.
+    if cli.verbose == 0 && matches!(cli.command, Command::Test(_)) {
+        logging::hush();
+    }
     match obey(&cli.command) {
         Ok(outcome) => outcome.into(),
         Err(failure) => {

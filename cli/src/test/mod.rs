@@ -11,8 +11,6 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use log::LevelFilter;
-
 use crate::args::TestArgs;
 use crate::check::{colour, counted, read};
 use crate::live::say;
@@ -52,10 +50,6 @@ pub(crate) fn run(args: &TestArgs) -> Result<Outcome, Failure> {
         let folders: Vec<String> = args.paths.iter().map(|path| path.display().to_string()).collect();
         let message = format!("there is no test in {}: tests are files named *.{EXTENSION}", folders.join(", "));
         return Err(Failure::new(message));
-    }
-    // Cases are about malformed events, too: without -v or RUST_LOG nobody wants to hear of them.
-    if std::env::var_os("RUST_LOG").is_none() && log::max_level() == LevelFilter::Warn {
-        log::set_max_level(LevelFilter::Error);
     }
     let styles = Styles::new(colour());
     let mut tally = Tally::default();
