@@ -106,3 +106,26 @@ fn records_of_many_shapes_allocate_nothing() {
         |i: usize| format!(r#"{{"event_type":"Tick","key_{i}":1,"a_key_much_longer_than_any_step_{i}":2}}"#);
     assert_eq!(allocations("stream S = Tick.emit(one: 1)", never_the_same), 0);
 }
+
+#[test]
+fn sequences_allocate_nothing() {
+    let steps = |i: usize| {
+        let event_type = if i % 32 < 16 { "Order" } else { "Payment" };
+        format!(
+            r#"{{"event_type":"{event_type}","ts":{},"id":{},"price":{}.5}}"#,
+            1_775_990_400_000 + i,
+            i % 16,
+            i % 50
+        )
+    };
+    let program = "stream S = Order as o -> Payment where id == o.id as p .within(5m).partition_by(id).emit(a: o.price, b: p.price)\n\
+                   stream N = Order.emit(id: id)";
+    assert_eq!(allocations(program, steps), 0);
+    let closure = |i: usize| {
+        let event_type = ["Open", "Tick", "Tick", "Tick", "Close"][i % 5];
+        format!(r#"{{"event_type":"{event_type}","ts":{},"price":{}.5}}"#, 1_775_990_400_000 + i, i % 50)
+    };
+    let program = "stream S = Open as o -> all Tick as t -> Close as c .longest().emit(n: count(t), top: max(t.price))\n\
+                   stream N = Tick.emit(price: price)";
+    assert_eq!(allocations(program, closure), 0);
+}

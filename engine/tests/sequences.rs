@@ -359,7 +359,8 @@ fn batches_are_without_meaning() {
 
 #[test]
 fn an_algebra_spells_a_sequence() {
-    let any_order = "stream S = merge(A, B, C).pattern(p: A and B -> C).emit(a: A.n, b: B.n, c: C.n, d: match_duration_ms)";
+    let any_order =
+        "stream S = merge(A, B, C).pattern(p: A and B -> C).emit(a: A.n, b: B.n, c: C.n, d: match_duration_ms)";
     case(any_order, "B@1 n:1 | A@2 n:2 | C@3 n:3", &["3 a:2,b:1,c:3,d:2000"]);
     case(any_order, "A@1 n:1 | C@2 n:9 | B@3 n:2 | C@4 n:3", &["4 a:1,b:2,c:3,d:3000"]);
     // A run takes an event of each once, and every event that it does not need opens nothing but its own.
@@ -386,7 +387,8 @@ fn an_event_of_its_own_topic_reaches_a_sequence_once() {
                    stream S = A.from(k, topic: \"t\") -> A as b .emit(a: match_count, b: b.n)";
     case(program, "A@1 n:1 | A@2 n:2 | A@3 n:3", &["2 a:2,b:2", "3 a:2,b:3"]);
     // From another topic it fits the second step alone.
-    let mut engine = engine(&format!("{program}\nstream Other = X.from(k, topic: \"u\").where(n > 0)\nstream Y = Other.emit()"));
+    let mut engine =
+        engine(&format!("{program}\nstream Other = X.from(k, topic: \"u\").where(n > 0)\nstream Y = Other.emit()"));
     let mut both = vec![common::assigned(Some(0)), common::assigned(Some(1))];
     both[1].partition = 1;
     for (n, partition) in [(1, 1), (2, 0), (3, 1), (4, 0)] {
@@ -405,7 +407,8 @@ fn windows_aggregate_matches() {
                    stream S = M.window(10s).aggregate(n: count(), slowest: max(wait)).emit(n: n, slowest: slowest)";
     let mut slots = slots("A@1 id:1 | B@3 id:1 | A@4 id:2 | B@5 id:2 | A@12 id:3 | B@13");
     engine(program).process(&mut slots);
-    let found: Vec<String> = lines(&slots).iter().filter(|line| line.contains("\"S\"")).map(|line| shown(line)).collect();
+    let found: Vec<String> =
+        lines(&slots).iter().filter(|line| line.contains("\"S\"")).map(|line| shown(line)).collect();
     assert_eq!(found, ["10 n:2,slowest:2000", "20 n:1,slowest:1000"]);
     let inline = "stream S = A as a -> B as b .window(10s).aggregate(n: count(), x: sum(a.x)).emit(n: n, x: x)";
     case(inline, "A@1 x:1 | B@3 | A@4 x:2 | B@5 | A@12 x:5 | B@13", &["10 n:2,x:3.0", "20 n:1,x:5.0"]);
