@@ -19,7 +19,7 @@ use clap::ValueEnum;
 use hdrhistogram::Histogram;
 use kolo_engine::clock::Clock;
 use kolo_engine::plan::Plan;
-use kolo_engine::slot::Slot;
+use kolo_engine::slot::{Commit, Slot};
 use kolo_engine::{Counters as EngineCounters, Engine, Poisoned};
 use kolo_ring::{
     BusySpin, Config, Disruptor, LaneParty, Monitor, Native, Park, Ring, Wait, WaitStrategy, Waker, Yield,
@@ -284,7 +284,7 @@ fn start_as<R: Ring, W: WaitStrategy>(
     let outlets = outlets(stopper.clone());
 
     type Run = Box<dyn FnOnce() -> Result<(), Ended> + Send>;
-    type Store = Box<dyn FnMut(&[(u32, i64)]) + Send>;
+    type Store = Box<dyn FnMut(&[Commit]) + Send>;
     let source_control = Arc::clone(&control);
     let (source, taken, store): (Run, Taken, Store) = match feed {
         Feed::Kafka { consumers, options } => {

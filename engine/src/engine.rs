@@ -25,7 +25,7 @@ use crate::json::{Fault, Kind, Malformed};
 use crate::operators::States;
 use crate::plan::Plan;
 use crate::report::Reporter;
-use crate::slot::{Assignment, Cause, Outputs, Slot};
+use crate::slot::{Assignment, Cause, Mark, Outputs, Slot};
 use crate::time;
 use crate::value::Value;
 
@@ -209,6 +209,10 @@ impl Engine {
                     for &stage in &self.plan.reaches[self.partitions[index].origin] {
                         self.states.clocks[stage].add(slot.partition);
                     }
+                    let resume = &mut self.states.resume;
+                    resume.assigned(slot.partition, slot.offset, &assignment.metadata, &self.plan.stages);
+                    // Whoever keeps the ledger learns before the first record that there is state.
+                    self.settle(slot);
                 }
                 Cause::EndOfInput => {
                     self.reporter.summarise();
@@ -227,11 +231,28 @@ impl Engine {
                 Cause::Revoked => self.states.reset_stages(&self.plan.stages),
             }
         }
-        if let Some(last) = slots.last_mut().filter(|_| !self.plan.stages.is_empty()) {
-            last.ends_batch = true;
-            last.floors.extend(self.states.retention.floors());
+        if let Some(last) = slots.last_mut() {
+            self.settle(last);
         }
         self.publish_counters();
+    }
+
+    /// Writes what a commit needs to know of the plan's state, as of this slot.
+    fn settle(&self, slot: &mut Slot) {
+        let (plan, states) = (&*self.plan, &self.states);
+        if plan.stages.is_empty() {
+            return;
+        }
+        slot.ends_batch = true;
+        slot.floors.clear();
+        slot.marks.clear();
+        if states.resume.is_behind() {
+            slot.floors.extend(states.resume.floors());
+        } else {
+            slot.floors.extend(states.retention.floors());
+            let clocks = plan.stages.iter().zip(&states.clocks);
+            slot.marks.extend(clocks.map(|(stage, clock)| Mark { stage: stage.mark, watermark: clock.mark() }));
+        }
     }
 
     fn flow<'e>(&'e mut self, outputs: &'e mut Outputs) -> Flow<'e> {
@@ -251,8 +272,13 @@ impl Engine {
     #[inline]
     fn record(&mut self, slot: &mut Slot) {
         self.totals.records += 1;
-        if let Err(malformed) = self.decode_and_run(slot) {
+        let behind = self.states.resume.is_behind();
+        let silent = behind && self.states.resume.reads(slot.partition, slot.offset);
+        if let Err(malformed) = self.decode_and_run(slot, silent) {
             self.malformed(slot, malformed);
+        }
+        if behind {
+            self.flow(&mut slot.outputs).catch_up();
         }
         if self.arena.allocated_bytes() > ARENA_BYTES_KEPT {
             self.arena = Bump::new();
@@ -262,7 +288,7 @@ impl Engine {
     }
 
     #[inline]
-    fn decode_and_run(&mut self, slot: &mut Slot) -> Result<(), Malformed> {
+    fn decode_and_run(&mut self, slot: &mut Slot, silent: bool) -> Result<(), Malformed> {
         let plan = &*self.plan;
         let bytes = slot.payload.value().ok_or(Malformed { at: 0, fault: Fault::Tombstone })?;
         let outer = self.decoder.decode(bytes, &self.arena)?;
@@ -318,7 +344,7 @@ impl Engine {
             time: Cell::new(None),
             origin: Origin::Record { partition: slot.partition, offset: slot.offset },
             key: EventKey::Input(slot.payload.key()),
-            silent: false,
+            silent,
             registers,
             parameters: cells(plan.parameters, &self.arena),
             work: Work::default(),

@@ -211,6 +211,15 @@ impl<'e> Flow<'e> {
         }
     }
 
+    /// After every record while a restart is behind where it had been.
+    #[cold]
+    pub(crate) fn catch_up(&mut self) {
+        let States { resume, clocks, .. } = &mut *self.states;
+        if resume.catches_up(clocks) {
+            (0..self.plan.stages.len()).for_each(|index| self.advance_alone(index));
+        }
+    }
+
     fn number(&mut self) -> u64 {
         *self.contexts += 1;
         *self.contexts
@@ -245,6 +254,13 @@ impl Out<'_, '_> {
 
     pub(crate) fn tally(&self) -> &Tally {
         self.flow.tally
+    }
+
+    /// Up to where results to which this contributes were put out before a restart.
+    #[inline]
+    pub(crate) fn emitted(&self, origin: Origin) -> i64 {
+        let resume = &self.flow.states.resume;
+        if resume.is_behind() { resume.emitted(origin, self.index) } else { i64::MIN }
     }
 
     /// The stage's watermark.

@@ -17,6 +17,7 @@ mod operators;
 mod pen;
 pub mod plan;
 mod report;
+pub mod resume;
 mod run;
 pub mod slot;
 pub mod syntax;

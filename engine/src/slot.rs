@@ -53,6 +53,8 @@ pub struct Assignment {
     pub source: Option<u16>,
     /// The metadata string of the commit from which the partition resumes; empty when there is none.
     pub metadata: String,
+    /// A number that all partitions assigned together share, and no others.
+    pub epoch: u64,
 }
 
 /// One event and everything that it caused.
@@ -80,6 +82,31 @@ pub struct Slot {
     pub ends_batch: bool,
     /// The oldest offset, per partition, that open state still needs, as of the end of the batch that this slot ends.
     pub floors: Vec<Floor>,
+    /// How far event time has come, as of the same moment. Empty while a restart is behind where it had been: then the
+    /// commits from before it hold.
+    pub marks: Vec<Mark>,
+}
+
+/// How far event time has come for one stage of the plan: what ended by then has been put out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// The stage, by a hash of its kind and its stream's name.
+    pub stage: u32,
+    /// Nanoseconds since 1970.
+    pub watermark: i64,
+}
+
+/// What a partition's commit is to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Which partition.
+    pub partition: PartitionIndex,
+    /// The offset from which a restart reads on.
+    pub offset: i64,
+    /// See [`resume`](crate::resume); empty for a plan without state.
+    pub metadata: String,
+    /// Whether the offset is the one that was committed before, and only the metadata is new.
+    pub again: bool,
 }
 
 /// The oldest offset of one partition that open state still needs.
@@ -114,6 +141,7 @@ impl Slot {
         self.outputs.list.clear();
         self.ends_batch = false;
         self.floors.clear();
+        self.marks.clear();
     }
 }
 

@@ -11,13 +11,15 @@
 //!
 //! **Floors.** State may need records again that were acknowledged long ago. The engine records, in the last slot of each
 //! batch, the oldest offset per partition that its state needed at that point. A commit uses the floors recorded at the
-//! prefix, never later ones: what closed a window may still be unacknowledged, and then a crash must find its records.
+//! prefix, never later ones: what closed a window may still be unacknowledged, and then a crash must find its records. In
+//! the midst of a batch nobody knows what state needs, so with state only the ends of batches are committed.
 //!
 //! Single-threaded, owned by the sink. Entries: one a slot in flight, 24 bytes each.
 
 use std::collections::VecDeque;
 
-use kolo_engine::slot::{Floor, PartitionIndex, Slot};
+use kolo_engine::resume;
+use kolo_engine::slot::{Cause, Commit, Floor, Mark, PartitionIndex, Slot};
 
 /// Stands in for the offset of a slot that is no record.
 const NO_RECORD: i64 = -1;
@@ -35,8 +37,16 @@ struct Entry {
 struct Position {
     /// The offset after the last record of the prefix.
     next: i64,
+    /// The same at the end of the last batch within the prefix: there, floors and marks hold.
+    settled: i64,
     /// The oldest offset that state needs, as of the prefix.
     floor: Option<i64>,
+    /// The assignment that it belongs to.
+    epoch: u64,
+    /// Whether nothing of that assignment was given out yet.
+    new: bool,
+    /// Whether what was last given out had been committed before, with other metadata.
+    again: bool,
     /// What was last given out.
     given: i64,
     dirty: bool,
@@ -55,6 +65,10 @@ pub struct Ledger {
     floors: VecDeque<(u64, Vec<Floor>)>,
     /// The partitions with a floor now.
     floored: Vec<PartitionIndex>,
+    /// (sequence after which they hold, marks), oldest first.
+    marks: VecDeque<(u64, Vec<Mark>)>,
+    /// The marks as of the prefix; `None`: the plan has no state.
+    marked: Option<Vec<Mark>>,
 }
 
 impl Ledger {
@@ -70,6 +84,8 @@ impl Ledger {
             dirty: Vec::new(),
             floors: VecDeque::new(),
             floored: Vec::new(),
+            marks: VecDeque::new(),
+            marked: None,
         }
     }
 
@@ -81,7 +97,7 @@ impl Ledger {
     pub fn enter(&mut self, sequence: u64, slot: &Slot, outstanding: u32) {
         assert_eq!(sequence, self.entered, "slots enter in order, once");
         assert!(sequence - self.prefix <= self.mask, "more slots in flight than the ledger holds");
-        let record = matches!(slot.cause, kolo_engine::slot::Cause::Record);
+        let record = matches!(slot.cause, Cause::Record);
         self.entries[(sequence & self.mask) as usize] = Entry {
             offset: if record { slot.offset } else { NO_RECORD },
             arrived_ns: slot.arrived_ns,
@@ -92,6 +108,13 @@ impl Ledger {
         if slot.partition as usize >= self.positions.len() {
             self.positions.resize(slot.partition as usize + 1, Position::default());
         }
+        if let Cause::Assigned(assignment) = &slot.cause {
+            // What the partition begins with is committed.
+            let position = &mut self.positions[slot.partition as usize];
+            let offset = slot.offset;
+            *position = Position { next: offset, settled: offset, given: offset, new: true, ..*position };
+            position.epoch = assignment.epoch;
+        }
     }
 
     /// The floors that hold once everything up to and including `sequence` is delivered. Partitions not named have none.
@@ -100,6 +123,11 @@ impl Ledger {
         if !floors.is_empty() || !self.floored.is_empty() || !self.floors.is_empty() {
             self.floors.push_back((sequence, floors.to_vec()));
         }
+    }
+
+    /// How far event time had come once everything up to and including `sequence` is delivered.
+    pub fn record_marks(&mut self, sequence: u64, marks: &[Mark]) {
+        self.marks.push_back((sequence, marks.to_vec()));
     }
 
     /// Confirms `outputs` outputs of the slot at `sequence`. Confirmations for slots that left the ledger, or beyond what
@@ -146,12 +174,30 @@ impl Ledger {
                 let (_, floors) = self.floors.pop_front().expect("just seen");
                 self.take_floors(&floors);
             }
+            if self.marks.front().is_some_and(|&(sequence, _)| sequence == self.prefix) {
+                self.marked = self.marks.pop_front().map(|(_, marks)| marks);
+                self.settle();
+            }
             self.prefix += 1;
         }
         if run_records > 0 {
             latency(run_ns, run_records);
         }
         self.prefix
+    }
+
+    /// With state, commits are made as of the end of a batch. Every partition of an assignment is given out once, also where
+    /// its offset has not moved: the metadata says to which assignment all of them belong.
+    fn settle(&mut self) {
+        let behind = self.marked.as_ref().is_none_or(Vec::is_empty);
+        for (partition, position) in (0..).zip(&mut self.positions) {
+            let moved = position.settled != position.next || position.new && !behind;
+            position.settled = position.next;
+            if moved && !position.dirty {
+                position.dirty = true;
+                self.dirty.push(partition);
+            }
+        }
     }
 
     fn take_floors(&mut self, floors: &[Floor]) {
@@ -173,17 +219,28 @@ impl Ledger {
     }
 
     /// Adds to `out`, for every partition whose commit has moved since the last call, the offset of the next record to
-    /// read: the one after the prefix, but never beyond the partition's floor.
+    /// read: the one after the prefix, but never beyond the partition's floor. Nothing, while the plan's marks are empty.
     pub fn take_offsets(&mut self, out: &mut Vec<(PartitionIndex, i64)>) {
         for partition in self.dirty.drain(..) {
             let position = &mut self.positions[partition as usize];
             position.dirty = false;
-            let offset = position.floor.map_or(position.next, |floor| position.next.min(floor));
-            if offset > position.given {
+            let behind = self.marked.as_ref().is_some_and(Vec::is_empty);
+            let next = if self.marked.is_some() { position.settled } else { position.next };
+            let offset = position.floor.map_or(next, |floor| next.min(floor));
+            let again = self.marked.is_some() && position.new && offset == position.given;
+            if !behind && (offset > position.given || again) {
                 position.given = offset;
+                (position.new, position.again) = (false, again);
                 out.push((partition, offset));
             }
         }
+    }
+
+    /// What the commit of a partition says whose offset was just given out.
+    pub fn commit(&self, partition: PartitionIndex, offset: i64) -> Commit {
+        let Position { epoch, settled, again, .. } = self.positions[partition as usize];
+        let metadata = self.marked.as_ref().map_or(String::new(), |marks| resume::metadata(epoch, settled, marks));
+        Commit { partition, offset, metadata, again }
     }
 
     /// The sequence below which everything is delivered.
@@ -207,8 +264,6 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use kolo_engine::slot::Cause;
-
     use super::*;
 
     fn record(partition: PartitionIndex, offset: i64) -> Slot {
@@ -278,6 +333,45 @@ mod tests {
         ledger.enter(101, &record(0, 101), 0);
         ledger.record_floors(101, &[]);
         assert_eq!(offsets(&mut ledger), [(0, 102)], "state is empty again: nothing holds the commit back");
+    }
+
+    fn assigned(partition: PartitionIndex, offset: i64, epoch: u64) -> Slot {
+        let (topic, metadata) = (String::new(), String::new());
+        let assignment = kolo_engine::slot::Assignment { topic, partition: 0, source: None, metadata, epoch };
+        Slot { cause: Cause::Assigned(Box::new(assignment)), partition, offset, ..Slot::default() }
+    }
+
+    #[test]
+    fn with_state_the_ends_of_batches_are_committed_and_every_partition_once_in_an_assignment() {
+        let mark = |watermark| [Mark { stage: 1, watermark }];
+        let commits = |ledger: &mut Ledger| {
+            let given = offsets(ledger).into_iter();
+            given.map(|(partition, offset)| ledger.commit(partition, offset)).collect::<Vec<_>>()
+        };
+        let mut ledger = Ledger::new(16);
+        ledger.enter(0, &assigned(0, 5, 9), 0);
+        ledger.enter(1, &assigned(1, 7, 9), 0);
+        ledger.record_marks(1, &[]);
+        assert_eq!(commits(&mut ledger), [], "what was committed before is still right");
+        ledger.enter(2, &record(0, 5), 0);
+        assert_eq!(commits(&mut ledger), [], "in the midst of a batch");
+        ledger.enter(3, &record(0, 6), 0);
+        ledger.record_floors(3, &[Floor { partition: 0, offset: 5 }]);
+        ledger.record_marks(3, &mark(60));
+        let metadata = |processed, watermark| resume::metadata(9, processed, &mark(watermark));
+        let commit = |partition, offset, processed, watermark, again| Commit {
+            partition,
+            offset,
+            metadata: metadata(processed, watermark),
+            again,
+        };
+        assert_eq!(commits(&mut ledger), [commit(0, 5, 7, 60, true), commit(1, 7, 7, 60, true)]);
+        ledger.enter(4, &record(0, 7), 0);
+        assert_eq!(commits(&mut ledger), []);
+        ledger.enter(5, &record(1, 7), 0);
+        ledger.record_floors(5, &[Floor { partition: 1, offset: 7 }]);
+        ledger.record_marks(5, &mark(90));
+        assert_eq!(commits(&mut ledger), [commit(0, 8, 8, 90, false)]);
     }
 
     #[test]

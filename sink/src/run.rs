@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 use hdrhistogram::Histogram;
 use kolo_engine::clock::Clock;
-use kolo_engine::slot::{Assignment, Cause, Key, PartitionIndex, Slot};
+use kolo_engine::slot::{Assignment, Cause, Commit, Key, PartitionIndex, Slot};
 use kolo_ring::{Acknowledger, Blocked, LaneBatch, LaneParty, Monitor, WaitStrategy};
 use rdkafka::client::ClientContext;
 
@@ -96,8 +96,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Told, for each partition, the offset of the next record to read, once everything before it is delivered.
-type StoreOffsets = Box<dyn FnMut(&[(PartitionIndex, i64)]) + Send>;
+/// Told, for each partition, from where to read on, once everything before that is delivered.
+type StoreOffsets = Box<dyn FnMut(&[Commit]) + Send>;
 
 /// The last party of a lane.
 pub struct Sink<S: LaneParty<Slot = Slot>, C: ClientContext> {
@@ -107,6 +107,7 @@ pub struct Sink<S: LaneParty<Slot = Slot>, C: ClientContext> {
     ledger: Ledger,
     store: StoreOffsets,
     offsets: Vec<(PartitionIndex, i64)>,
+    commits: Vec<Commit>,
     inputs: Inputs,
     monitor: Monitor,
     clock: Clock,
@@ -137,7 +138,7 @@ impl<S: LaneParty<Slot = Slot>, C: ClientContext + 'static> Sink<S, C> {
         monitor: Monitor,
         mut outlets: Outlets<C>,
         in_flight: u64,
-        store: impl FnMut(&[(PartitionIndex, i64)]) + Send + 'static,
+        store: impl FnMut(&[Commit]) + Send + 'static,
         clock: Clock,
     ) -> Self {
         if S::Wait::SIGNALS {
@@ -153,6 +154,7 @@ impl<S: LaneParty<Slot = Slot>, C: ClientContext + 'static> Sink<S, C> {
             ledger: Ledger::new(in_flight),
             store: Box::new(store),
             offsets: Vec::new(),
+            commits: Vec::new(),
             inputs: Inputs::default(),
             monitor,
             clock,
@@ -222,7 +224,10 @@ impl<S: LaneParty<Slot = Slot>, C: ClientContext + 'static> Sink<S, C> {
         self.offsets.clear();
         self.ledger.take_offsets(&mut self.offsets);
         if !self.offsets.is_empty() {
-            (self.store)(&self.offsets);
+            let ledger = &self.ledger;
+            self.commits.clear();
+            self.commits.extend(self.offsets.iter().map(|(partition, offset)| ledger.commit(*partition, *offset)));
+            (self.store)(&self.commits);
         }
         self.acknowledger.acknowledge(prefix);
         Ok(true)
@@ -251,6 +256,7 @@ impl<S: LaneParty<Slot = Slot>, C: ClientContext + 'static> Sink<S, C> {
             ledger.enter(sequence, slot, outstanding);
             if slot.ends_batch {
                 ledger.record_floors(sequence, &slot.floors);
+                ledger.record_marks(sequence, &slot.marks);
             }
         }
         match outlets.send(ledger, || monitor.poisoned()) {

@@ -89,7 +89,8 @@ impl<R: BufRead, P: LaneProducer<Slot = Slot>> Replay<R, P> {
         let name = self.name.clone();
         self.publish(|slot| {
             let (topic, metadata) = (name, String::new());
-            slot.cause = Cause::Assigned(Box::new(Assignment { topic, partition: 0, source: None, metadata }));
+            slot.cause =
+                Cause::Assigned(Box::new(Assignment { topic, partition: 0, source: None, metadata, epoch: 0 }));
             slot.offset = 1;
         })?;
         let mut line = Vec::new();

@@ -193,10 +193,7 @@ impl<'a> Checker<'a> {
                     return None;
                 }
                 Some(name) if name.text == "sliding" => sliding = Some(&arg.value),
-                Some(name) if name.text == "session" => {
-                    self.not_yet(name.span, "`session`");
-                    session = Some(&arg.value);
-                }
+                Some(name) if name.text == "session" => session = Some(&arg.value),
                 // Refused with the shape of the stream.
                 Some(name) if name.text == "policy" => {}
                 Some(name) => self.unknown_argument(name, "`.window`", &["sliding", "session"]),

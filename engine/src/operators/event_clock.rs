@@ -31,6 +31,8 @@ pub(crate) struct EventClock {
     /// By partition: the place of its channel.
     of_partition: Vec<u32>,
     watermark: i64,
+    /// What it was when the input ended.
+    before_end: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -54,12 +56,29 @@ impl EventClock {
     pub(crate) fn new(settings: Watermark, upstream: &[usize]) -> Self {
         let channels = upstream.iter().map(|stage| Channel::new(From::Stage(*stage))).collect();
         let Watermark { out_of_order_ns, idle_timeout_ms, .. } = settings;
-        EventClock { out_of_order_ns, idle_timeout_ms, channels, of_partition: Vec::new(), watermark: BEGINNING }
+        EventClock {
+            out_of_order_ns,
+            idle_timeout_ms,
+            channels,
+            of_partition: Vec::new(),
+            watermark: BEGINNING,
+            before_end: None,
+        }
     }
 
     /// Everything that happened before this has been seen.
     pub(crate) fn watermark(&self) -> i64 {
         self.watermark
+    }
+
+    /// The watermark as commits tell it: that of the events alone. What the end of the input closes early is not over.
+    pub(crate) fn mark(&self) -> i64 {
+        self.before_end.unwrap_or(self.watermark)
+    }
+
+    /// Event time had come as far as this before a restart.
+    pub(crate) fn restore(&mut self, watermark: i64) {
+        self.watermark = self.watermark.max(watermark);
     }
 
     /// A partition was assigned whose events can reach the stage.
@@ -128,6 +147,7 @@ impl EventClock {
 
     /// No record comes any more. The stages before this one may still have something.
     pub(crate) fn end(&mut self) {
+        self.before_end = Some(self.watermark);
         for channel in self.channels.iter_mut().filter(|channel| matches!(channel.from, From::Partition(_))) {
             (channel.time, channel.idle) = (END, false);
         }

@@ -38,6 +38,7 @@ use crate::engine::Totals;
 use crate::expr::Context;
 use crate::flow::Out;
 use crate::plan::Stage;
+use crate::resume::Resume;
 use event_clock::EventClock;
 use retention::Retention;
 
@@ -91,6 +92,7 @@ pub(crate) struct States {
     pub(crate) clocks: Vec<EventClock>,
     pub(crate) retention: Retention,
     pub(crate) schedule: timer::Schedule,
+    pub(crate) resume: Resume,
 }
 
 /// How many states of each kind a plan needs, apart from those of stages.
@@ -117,6 +119,7 @@ impl States {
         self.stages = stages.iter().map(|stage| stage.operator.state()).collect();
         self.clocks = stages.iter().map(|stage| EventClock::new(stage.watermark, &stage.upstream)).collect();
         self.retention = Retention::default();
+        self.resume = Resume::default();
     }
 }
 
@@ -126,6 +129,15 @@ impl Stateful {
             Stateful::Window(window) => StageState::Window(Box::new(window.state())),
             Stateful::Sequence(sequence) => StageState::Sequence(Box::new(sequence.state())),
             Stateful::Join(join) => StageState::Join(Box::new(join.state())),
+        }
+    }
+
+    /// What it is called, with its stream's name, in commits.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Stateful::Window(_) => "window",
+            Stateful::Sequence(_) => "sequence",
+            Stateful::Join(_) => "join",
         }
     }
 

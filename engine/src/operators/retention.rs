@@ -23,6 +23,13 @@ pub(crate) struct Ticket {
     segment: u32,
 }
 
+impl Ticket {
+    /// Which partition the record belongs to.
+    pub(crate) fn partition(self) -> PartitionIndex {
+        self.partition
+    }
+}
+
 #[derive(Debug)]
 struct Segment {
     first_offset: i64,

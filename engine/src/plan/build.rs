@@ -24,7 +24,10 @@ use crate::operators::tell::Tell;
 use crate::operators::timer::{TIMERS, Timer};
 use crate::operators::window::{self, Window};
 use crate::operators::{Feed, Operator, StateCounts, Stateful};
-use crate::plan::{Chain, End, MAX_CHAINS, MAX_FIELDS, MAX_TARGETS, Plan, PlanError, Source, Stage, Target};
+use crate::plan::{
+    Chain, End, MAX_CHAINS, MAX_FIELDS, MAX_STAGES, MAX_TARGETS, Plan, PlanError, Source, Stage, Target,
+};
+use crate::resume::stage_mark;
 use crate::value::{Owned, Value};
 
 pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
@@ -68,6 +71,9 @@ pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
     let fields = compiler.columns.len().max(compiler.registers);
     if fields > MAX_FIELDS {
         return Err(PlanError::Fields(fields));
+    }
+    if stages.len() > MAX_STAGES {
+        return Err(PlanError::Stages(stages.len()));
     }
     let sources = sources(program);
     let mut types: Vec<&str> = Vec::new();
@@ -416,7 +422,9 @@ impl<'p> Builder<'p> {
     fn stage(&mut self, place: (usize, usize), operator: Stateful, watermark: program::Watermark) -> usize {
         let stage = self.stages.len();
         self.state_of.insert(place, stage);
+        let name = &self.program.streams[place.0].name.text;
         self.stages.push(Stage {
+            mark: stage_mark(operator.kind(), name),
             lag_ns: operator.lag_ns(),
             operator,
             watermark,

@@ -115,6 +115,8 @@ pub(crate) enum End {
 /// What keeps state, and what its rows go through.
 #[derive(Debug)]
 pub(crate) struct Stage {
+    /// What commits call it.
+    pub(crate) mark: u32,
     pub(crate) operator: Stateful,
     pub(crate) watermark: Watermark,
     /// The stages that feed it.
@@ -133,6 +135,9 @@ pub(crate) struct Stage {
     pub(crate) sort: Option<usize>,
 }
 
+/// The most stages of one program: a commit tells of each how far it has come, and Kafka bounds what a commit says.
+pub const MAX_STAGES: usize = 180;
+
 /// Why a checked program cannot be planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlanError {
@@ -145,6 +150,8 @@ pub enum PlanError {
     Fields(usize),
     /// More than [`MAX_TARGETS`] `.to`.
     Targets(usize),
+    /// More than [`MAX_STAGES`] windows and whatever else keeps state.
+    Stages(usize),
 }
 
 impl fmt::Display for PlanError {
@@ -157,6 +164,11 @@ impl fmt::Display for PlanError {
             PlanError::Fields(count) => {
                 write!(f, "the program reads and computes {count} fields: at most {MAX_FIELDS} are possible")
             }
+            PlanError::Stages(count) => write!(
+                f,
+                "the program has {count} streams with state (windows and the like): at most {MAX_STAGES} are possible; \
+                 put some into a program of their own"
+            ),
             PlanError::Targets(count) => write!(f, "the program has {count} .to: at most {MAX_TARGETS} are possible"),
         }
     }

@@ -31,7 +31,7 @@ pub(crate) fn slot(value: &str) -> Slot {
 /// A slot that assigns partition 0 to a source, or to a file.
 pub(crate) fn assigned(source: Option<u16>) -> Slot {
     let topic = "t".to_owned();
-    let assignment = Assignment { topic, partition: 3, source, metadata: String::new() };
+    let assignment = Assignment { topic, partition: 3, source, metadata: String::new(), epoch: 0 };
     Slot { cause: Cause::Assigned(Box::new(assignment)), ..Slot::default() }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use kolo_engine::slot::PartitionIndex;
+use kolo_engine::slot::{Commit, PartitionIndex};
 use rdkafka::ClientConfig;
 use rdkafka::bindings::{rd_kafka_get_watermark_offsets, rd_kafka_resp_err_t as Code};
 use rdkafka::client::ClientContext;
@@ -396,19 +396,13 @@ pub struct OffsetStore<C: ClientContext + 'static> {
 }
 
 impl<C: ClientContext + 'static> OffsetStore<C> {
-    /// Stores, for each partition, the offset of the next record to read. Offsets of assignments that have ended are
-    /// dropped: their new owner decides.
-    pub fn store(&self, offsets: &[(PartitionIndex, i64)]) {
+    /// Stores, for each partition, from where to read on. Those of assignments that have ended are dropped: their new owner
+    /// decides.
+    ///
+    /// librdkafka commits a stored offset only if it is new. Where the metadata alone is, it is committed here.
+    pub fn store(&self, commits: &[Commit]) {
         for (number, client) in self.clients.iter().enumerate() {
-            let mut list = TopicPartitionList::with_capacity(offsets.len());
-            for &(index, offset) in offsets {
-                self.partitions.with(index, |entry| {
-                    if entry.active && entry.consumer == number {
-                        list.add_partition_offset(&entry.topic, entry.partition, Offset::Offset(offset))
-                            .expect("a record's offset is a valid offset");
-                    }
-                });
-            }
+            let list = self.list(number, commits.iter());
             if list.count() == 0 {
                 continue;
             }
@@ -416,6 +410,29 @@ impl<C: ClientContext + 'static> OffsetStore<C> {
                 // A revocation may overtake us between the look-up and the call: librdkafka then says "wrong state".
                 log::debug!(target: "kolo::source", "offsets not stored: {reason}");
             }
+            let again = self.list(number, commits.iter().filter(|commit| commit.again));
+            if again.count() > 0
+                && let Err(reason) = client.commit(&again, CommitMode::Async)
+            {
+                log::debug!(target: "kolo::source", "offsets not committed again: {reason}");
+            }
         }
+    }
+
+    /// Those of the active partitions of one consumer.
+    fn list<'c>(&self, number: usize, commits: impl Iterator<Item = &'c Commit>) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for commit in commits {
+            self.partitions.with(commit.partition, |entry| {
+                if entry.active && entry.consumer == number {
+                    let mut element = list.add_partition(&entry.topic, entry.partition);
+                    element.set_offset(Offset::Offset(commit.offset)).expect("a record's offset is a valid offset");
+                    if !commit.metadata.is_empty() {
+                        element.set_metadata(&commit.metadata);
+                    }
+                }
+            });
+        }
+        list
     }
 }

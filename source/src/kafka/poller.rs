@@ -1,5 +1,6 @@
 //! The poller thread: from librdkafka's queues into the lane.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -212,15 +213,17 @@ impl<P: LaneProducer<Slot = Slot>, C: ClientContext + 'static> Poller<P, C> {
         {
             log::warn!(target: "kolo::source", "the start offsets were not committed: {reason}");
         }
+        // Random, so that no other assignment has it, in whatever process.
+        let epoch = RandomState::new().build_hasher().finish();
         for start in starts {
-            self.hold(number, start)?;
+            self.hold(number, start, epoch)?;
         }
         self.consumers[number].ready = true;
         self.counters.partitions.store(self.held.iter().filter(|h| h.active).count() as u64, Ordering::Relaxed);
         Ok(())
     }
 
-    fn hold(&mut self, number: usize, start: Start) -> Result<(), Error> {
+    fn hold(&mut self, number: usize, start: Start, epoch: u64) -> Result<(), Error> {
         let index = self.partitions.assign(number, &start.topic, start.partition);
         let consumer = &mut self.consumers[number];
         let place = (start.topic.clone(), start.partition);
@@ -237,7 +240,7 @@ impl<P: LaneProducer<Slot = Slot>, C: ClientContext + 'static> Poller<P, C> {
             active: true,
         });
         let assignment =
-            Assignment { topic: start.topic, partition: start.partition, source, metadata: start.metadata };
+            Assignment { topic: start.topic, partition: start.partition, source, metadata: start.metadata, epoch };
         self.publish(|slot| {
             slot.cause = Cause::Assigned(Box::new(assignment));
             slot.partition = index;

@@ -105,6 +105,7 @@ impl State {
             out.totals().window_refused += 1;
             return;
         };
+        let emitted = out.emitted(cx.origin).saturating_sub(window.allowed_lateness_ns);
         // Mostly the last one is wanted, or the last few.
         let mut at = match self.open.back() {
             Some(last) if last.start < start => self.open.len(),
@@ -117,7 +118,7 @@ impl State {
                 (open.start, open.end) = (start, start.saturating_add(size_ns));
                 self.open.insert(at, open);
             }
-            self.add(window, feed, at, key, cx, out);
+            self.add(window, feed, (at, key), emitted, cx, out);
             if start >= last_start {
                 break;
             }
@@ -146,7 +147,15 @@ impl State {
     }
 
     #[inline]
-    fn add<'a>(&mut self, window: &Window, feed: &'a Feed, at: usize, key: KeyIndex, cx: &Context<'a>, out: &mut Out) {
+    fn add<'a>(
+        &mut self,
+        window: &Window,
+        feed: &'a Feed,
+        (at, key): (usize, KeyIndex),
+        emitted: i64,
+        cx: &Context<'a>,
+        out: &mut Out,
+    ) {
         let open = &mut self.open[at];
         let calls = feed.arguments.len();
         if open.places.len() <= key as usize {
@@ -175,7 +184,7 @@ impl State {
         }
         let group = &mut open.groups[place - 1];
         group.time = group.time.max(cx.time());
-        group.silent |= cx.silent;
+        group.silent |= open.end <= emitted;
         if let Some(capture) = &feed.capture {
             if self.budget.take() {
                 open.events[place - 1].push(capture.keep(cx));

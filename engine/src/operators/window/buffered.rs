@@ -116,7 +116,9 @@ impl State {
         }));
         self.budget.left -= 1;
         match window.kind {
-            WindowKind::Each | WindowKind::Aligned { .. } | WindowKind::Session { .. } => {}
+            WindowKind::Each | WindowKind::Aligned { .. } | WindowKind::Session { .. } => {
+                unreachable!("the window's kind decides which state it has")
+            }
             WindowKind::Count { size } => {
                 if buffer.seen >= size {
                     self.result(window, key, i64::MIN, cx.silent, out);

@@ -4,8 +4,8 @@
 //!   event ─▶ key number ─▶ window(s) of its time ─▶ accumulators      closing ─▶ rows ─▶ the rest of the stream
 //! ```
 //!
-//! [`aligned`] holds tumbling and hopping windows, [`buffered`] all others. A window without an aggregate keeps its events
-//! ([`Group::Events`]); everything else is the same.
+//! [`aligned`] holds tumbling and hopping windows, [`session`] sessions, [`buffered`] those that arrivals drive. A window without an aggregate keeps its events
+//! ([`Kept`]); everything else is the same.
 //!
 //! Limits, for each window of a program:
 //! 1. [`MAX_GROUPS`] groups (a key in an open window) at a time. An event that would need another one is not taken.
@@ -16,6 +16,7 @@
 
 mod aligned;
 mod buffered;
+mod session;
 
 use std::cell::Cell;
 
@@ -59,13 +60,18 @@ pub(crate) struct Feed {
 pub(crate) enum State {
     Aligned(aligned::State),
     Buffered(buffered::State),
+    Session(session::State),
 }
 
 impl Window {
     pub(crate) fn state(&self) -> State {
         match self.kind {
             WindowKind::Aligned { .. } => State::Aligned(aligned::State::default()),
-            _ => State::Buffered(buffered::State::default()),
+            WindowKind::Session { .. } => State::Session(session::State::default()),
+            WindowKind::Each
+            | WindowKind::Sliding { .. }
+            | WindowKind::Count { .. }
+            | WindowKind::SlidingCount { .. } => State::Buffered(buffered::State::default()),
         }
     }
 
@@ -90,6 +96,7 @@ impl Window {
         match state {
             State::Aligned(state) => state.advance(self, watermark, out),
             State::Buffered(state) => state.advance(self, watermark, out),
+            State::Session(state) => state.advance(self, watermark, out),
         }
     }
 
@@ -99,6 +106,7 @@ impl Window {
         match state {
             State::Aligned(state) => state.take(self, feed, cx, out),
             State::Buffered(state) => state.take(self, feed, cx, out),
+            State::Session(state) => state.take(self, feed, cx, out),
         }
     }
 
