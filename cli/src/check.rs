@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use kolo_engine::check::program::Program;
 use kolo_engine::diagnostic::{self, Diagnostic, SourceFile};
 use kolo_engine::plan::Plan;
+use kolo_engine::syntax::gather;
 
 use crate::args::{CheckArgs, Form, ProgramText};
 use crate::live;
@@ -89,11 +90,22 @@ pub(crate) fn load(text: ProgramText<'_>) -> Result<Loaded, Failure> {
     }
 }
 
-/// The program's text and name.
+/// The program's text and name, with the files that it imports.
 pub(crate) fn source_of(text: ProgramText<'_>) -> Result<SourceFile, Failure> {
     Ok(match text {
-        ProgramText::File(path) => SourceFile::new(path.display().to_string(), read(path)?),
-        ProgramText::Code(code) => SourceFile::new("<code>", code),
+        ProgramText::File(path) => with_imports(path, read(path)?),
+        ProgramText::Code(code) => with_imports(Path::new("<code>"), code.to_owned()),
+    })
+}
+
+/// A program with the files that it imports, which are looked for from the folder of the program at `path`.
+pub(crate) fn with_imports(path: &Path, text: String) -> SourceFile {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    gather(path.display().to_string(), text, &|import| {
+        // `./a.vpl` is `a.vpl`.
+        let file: PathBuf = folder.join(import).components().collect();
+        let text = read(&file).map_err(|failure| failure.to_string())?;
+        Ok((file.display().to_string(), text))
     })
 }
 

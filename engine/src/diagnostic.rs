@@ -6,6 +6,7 @@
 //! 3. Rendering shows the first line of a span that runs over several, and few lines around it: what it costs does not
 //!    depend on the length of the file.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -93,6 +94,7 @@ codes! {
     Refused "E041" "refused for good",
     UnknownContext "E042" "an unknown context",
     FieldOutsideAggregate "E043" "a field outside of an aggregate",
+    BadImport "E044" "a file that cannot be imported",
     UnknownField "W001" "a field that the event does not declare",
     SimilarName "W002" "a name that resembles a declared one",
     NoEffect "W003" "a statement that has no effect",
@@ -187,12 +189,26 @@ impl Diagnostic {
     }
 }
 
-/// A program's text and where it comes from.
+/// A program's text and where it comes from; with the files that it imports, one after the other.
 #[derive(Debug, Clone)]
 pub struct SourceFile {
-    name: String,
+    /// Of all files.
     text: String,
     line_starts: Vec<u32>,
+    /// The program first.
+    files: Vec<Part>,
+    /// What stands behind `import`, and which of the files that is.
+    imports: HashMap<String, Result<usize, String>>,
+}
+
+/// One file of a program.
+#[derive(Debug, Clone)]
+struct Part {
+    name: String,
+    /// Its first byte in the text of all files, and its first line.
+    start: usize,
+    first_line: usize,
+    end: usize,
 }
 
 impl SourceFile {
@@ -201,12 +217,71 @@ impl SourceFile {
         let text = text.into();
         let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at as u32 + 1);
         let line_starts = std::iter::once(0).chain(starts).collect();
-        SourceFile { name: name.into(), text, line_starts }
+        let files = vec![Part { name: name.into(), start: 0, first_line: 0, end: text.len() }];
+        SourceFile { text, line_starts, files, imports: HashMap::new() }
     }
 
-    /// What a diagnostic calls it.
+    /// What a diagnostic calls the program.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.files[0].name
+    }
+
+    /// What a diagnostic calls the file in which a byte lies.
+    pub fn name_at(&self, byte: u32) -> &str {
+        &self.part(byte).name
+    }
+
+    /// A byte's place in its file.
+    pub fn offset_at(&self, byte: u32) -> u32 {
+        byte - self.part(byte).start as u32
+    }
+
+    fn part(&self, byte: u32) -> &Part {
+        let after = self.files.partition_point(|file| file.start <= byte as usize);
+        &self.files[after.max(1) - 1]
+    }
+
+    /// How many files there are, with the program.
+    pub(crate) fn files(&self) -> usize {
+        self.files.len()
+    }
+
+    /// The text of one file.
+    pub(crate) fn text_of(&self, file: usize) -> &str {
+        &self.text[self.files[file].start..self.files[file].end]
+    }
+
+    /// Where a file begins in the text of all.
+    pub(crate) fn start_of(&self, file: usize) -> usize {
+        self.files[file].start
+    }
+
+    /// Whether it is known what `import` of this path is.
+    pub(crate) fn knows_import(&self, path: &str) -> bool {
+        self.imports.contains_key(path)
+    }
+
+    /// The file that `import` of this path means.
+    pub(crate) fn import(&self, path: &str) -> Result<usize, String> {
+        self.imports.get(path).cloned().unwrap_or_else(|| Err("files cannot be read here".to_owned()))
+    }
+
+    /// What `import` of this path is: the name and the text of a file, which may be there already.
+    pub(crate) fn add_import(&mut self, path: String, found: Result<(String, String), String>) {
+        let file = found.map(|(name, text)| {
+            self.files.iter().position(|file| file.name == name).unwrap_or_else(|| {
+                self.text.push('\n');
+                let start = self.text.len();
+                self.line_starts.push(start as u32);
+                let first_line = self.line_starts.len() - 1;
+                let lines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+                self.line_starts.extend(lines.map(|(at, _)| (start + at) as u32 + 1));
+                self.text.push_str(&text);
+                self.files.push(Part { name, start, first_line, end: self.text.len() });
+                self.files.len() - 1
+            })
+        });
+        self.imports.insert(path, file);
     }
 
     /// The whole text.
@@ -214,12 +289,12 @@ impl SourceFile {
         &self.text
     }
 
-    /// Line and column of a byte, both from 1; columns count characters. A byte beyond the end is the end.
+    /// Line and column of a byte in its file, both from 1; columns count characters. A byte beyond the end is the end.
     pub fn position(&self, byte: u32) -> (usize, usize) {
         let line = self.line_of(byte);
         let start = self.line_starts[line] as usize;
         let column = self.text[start..self.floor(byte)].chars().count();
-        (line + 1, column + 1)
+        (line - self.part(byte).first_line + 1, column + 1)
     }
 
     fn line_of(&self, byte: u32) -> usize {
@@ -263,8 +338,10 @@ fn render_one(file: &SourceFile, diagnostic: &Diagnostic, renderer: &Renderer) -
     };
     let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code.id());
     let here = file.line_of(diagnostic.span.start);
-    let (near, far): (Vec<_>, Vec<_>) =
-        diagnostic.related.iter().partition(|(span, _)| file.line_of(span.start).abs_diff(here) <= NEAR_LINES);
+    let (near, far): (Vec<_>, Vec<_>) = diagnostic.related.iter().partition(|(span, _)| {
+        let same = file.name_at(span.start) == file.name_at(diagnostic.span.start);
+        same && file.line_of(span.start).abs_diff(here) <= NEAR_LINES
+    });
     let context = |(span, label): &&'_ (Span, String)| (AnnotationKind::Context, *span, label.clone());
     let mut places = vec![(AnnotationKind::Primary, diagnostic.span, diagnostic.label.clone())];
     places.extend(near.iter().map(context));
@@ -290,7 +367,9 @@ fn snippet(file: &SourceFile, places: Vec<(AnnotationKind, Span, String)>) -> Sn
         let range = file.first_line(span);
         kind.span(range.start - start..range.end - start).label(Some(label).filter(|label| !label.is_empty()))
     });
-    Snippet::source(&file.text[start..end]).line_start(first + 1).path(file.name()).annotations(annotations)
+    let part = file.part(file.line_starts[first]);
+    let source = Snippet::source(&file.text[start..end]).line_start(first - part.first_line + 1);
+    source.path(part.name.as_str()).annotations(annotations)
 }
 
 /// Of `names` the one that `name` is probably meant to be: equal but for case, or a few slips away (one in a short

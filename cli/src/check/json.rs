@@ -47,6 +47,9 @@ struct Related {
 
 #[derive(Serialize)]
 struct Range {
+    /// The imported file in which it lies; none for the program itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
     start: Position,
     end: Position,
 }
@@ -105,7 +108,8 @@ fn problem(source: &SourceFile, diagnostic: Diagnostic) -> Problem {
 fn range(source: &SourceFile, span: Span) -> Range {
     let position = |offset| {
         let (line, column) = source.position(offset);
-        Position { line, column, offset }
+        Position { line, column, offset: source.offset_at(offset) }
     };
-    Range { start: position(span.start), end: position(span.end) }
+    let file = Some(source.name_at(span.start)).filter(|name| *name != source.name()).map(str::to_owned);
+    Range { file, start: position(span.start), end: position(span.end) }
 }

@@ -3,14 +3,14 @@
 use std::io::{self, Cursor, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kolo_engine::diagnostic::{self, Diagnostic, SourceFile};
+use kolo_engine::diagnostic::{self, Diagnostic};
 use kolo_engine::plan::Plan;
 use kolo_ring::Wait;
 use kolo_sink::lines::Lines;
 use kolo_source::evt;
 
 use super::file::{Case, TestFile, Text};
-use crate::check::{examine, read};
+use crate::check::{examine, read, with_imports};
 use crate::outcome::Failure;
 use crate::pipeline::{self, Feed, RingKind, Settings};
 use crate::{setup, simulate};
@@ -39,8 +39,8 @@ pub(super) struct Actual {
 /// A file that cannot be read, an input that is none, or a run that failed.
 pub(super) fn run(file: &TestFile, case: &Case) -> Result<Actual, Failure> {
     let source = match &case.program {
-        Text::File(path) => SourceFile::new(path.display().to_string(), read(path)?),
-        Text::Here(lines) => SourceFile::new(file.path.display().to_string(), file.only(lines)),
+        Text::File(path) => with_imports(path, read(path)?),
+        Text::Here(lines) => with_imports(&file.path, file.only(lines)),
     };
     let (program, diagnostics) = examine(&source);
     let codes = |errors: bool| {

@@ -84,7 +84,7 @@ impl<'a> Names<'a> {
 
     /// How records name the event type that the program calls `name`.
     pub(super) fn type_in_data(&self, name: &str) -> String {
-        name.to_owned()
+        self.events.get(name).and_then(|event| event.in_data.clone()).unwrap_or_else(|| name.to_owned())
     }
 
     /// The event type, stream or pattern that `name` is probably meant to be.

@@ -52,7 +52,7 @@ impl<'a> Checker<'a> {
         let index = self.connector_index(connector)?;
         self.given_twice(params.iter().map(|param| (kafka_key(&param.key.text), param.key.span)));
         let mut source = Source {
-            event: event.clone(),
+            event: Name { text: self.names.type_in_data(&event.text), span: event.span },
             connector: index,
             topic: At { value: String::new(), span: connector.span },
             auto_offset_reset: OffsetReset::Latest,
@@ -261,7 +261,7 @@ impl<'a> Checker<'a> {
     pub(super) fn origin(&self, name: &Name, of_type: impl Fn(&str) -> Fields, streams: &[Fields]) -> (Origin, Fields) {
         match self.names.streams.get(&name.text) {
             Some(stream) => (Origin::Stream(stream), streams[stream].clone()),
-            None => (Origin::Event(name.text.clone()), of_type(&name.text)),
+            None => (Origin::Event(self.names.type_in_data(&name.text)), of_type(&name.text)),
         }
     }
 

@@ -98,7 +98,12 @@ impl<'a> Checker<'a> {
                     Diagnostic::new(Code::Refused, statement.span, message).help("write the function in VPL with `fn`");
                 self.report(diagnostic);
             }
-            StatementKind::Import(import) => self.not_yet(import.path.span, "`import`"),
+            // All others have been put into their place: these stand in a loop.
+            StatementKind::Import(import) => {
+                let diagnostic = Diagnostic::new(Code::Misplaced, import.path.span, "a loop cannot import files")
+                    .help("move the import before the loop");
+                self.report(diagnostic);
+            }
             StatementKind::Config(config) => {
                 let diagnostic = Diagnostic::new(Code::NoEffect, config.name.span, "`config` has no effect")
                     .help("leave it out; kolo is configured by its flags and by connectors");

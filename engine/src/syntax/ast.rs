@@ -129,6 +129,8 @@ pub struct Param {
 pub struct Event {
     /// Its name.
     pub name: Name,
+    /// How records name it, where that is not its name: it comes from a file that is imported with a prefix.
+    pub in_data: Option<String>,
     /// The event whose fields it has as well.
     pub extends: Option<Name>,
     /// Its own fields.
@@ -750,6 +752,38 @@ impl Expr {
             ExprKind::Call { callee, args } => {
                 visit(callee);
                 args.iter().for_each(|arg| visit(&arg.value));
+            }
+            ExprKind::Unary { operand, .. } | ExprKind::IsNull { operand, .. } => visit(operand),
+            ExprKind::Binary { left, right, .. } => [left, right].into_iter().for_each(|part| visit(part)),
+            ExprKind::Range { from, to, .. } => [from, to].into_iter().for_each(|part| visit(part)),
+            ExprKind::If { condition, then, otherwise } => {
+                [condition, then, otherwise].into_iter().for_each(|part| visit(part));
+            }
+            ExprKind::Lambda { body, .. } => visit(body),
+        }
+    }
+
+    /// The same as [`parts`](Self::parts), to change them.
+    pub(super) fn parts_mut(&mut self, visit: &mut dyn FnMut(&mut Expr)) {
+        match &mut self.kind {
+            ExprKind::Null
+            | ExprKind::Bool(_)
+            | ExprKind::Int(_)
+            | ExprKind::Float(_)
+            | ExprKind::String(_)
+            | ExprKind::Duration(_)
+            | ExprKind::Timestamp(_)
+            | ExprKind::Name(_) => {}
+            ExprKind::Array(items) => items.iter_mut().for_each(visit),
+            ExprKind::Map(entries) => entries.iter_mut().for_each(|(_, value)| visit(value)),
+            ExprKind::Member { of, .. } => visit(of),
+            ExprKind::Index { of, index } => [of, index].into_iter().for_each(|part| visit(part)),
+            ExprKind::Slice { of, from, to } => {
+                [Some(of), from.as_mut(), to.as_mut()].into_iter().flatten().for_each(|part| visit(part));
+            }
+            ExprKind::Call { callee, args } => {
+                visit(callee);
+                args.iter_mut().for_each(|arg| visit(&mut arg.value));
             }
             ExprKind::Unary { operand, .. } | ExprKind::IsNull { operand, .. } => visit(operand),
             ExprKind::Binary { left, right, .. } => [left, right].into_iter().for_each(|part| visit(part)),

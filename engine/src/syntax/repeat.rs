@@ -30,9 +30,9 @@ struct Piece {
 }
 
 impl Origin {
-    /// The text is the file itself.
-    pub(super) fn file(length: usize) -> Self {
-        Origin { pieces: vec![Piece { at: 0, span: Span::new(0, length), replaced: false }] }
+    /// The text is a file itself, which begins at byte `start` of its program.
+    pub(super) fn file(start: usize, length: usize) -> Self {
+        Origin { pieces: vec![Piece { at: 0, span: Span::new(start, start + length), replaced: false }] }
     }
 
     /// Where in the file the bytes from `start` to `end` of the text stand.
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn spans_lead_back_to_the_block_as_written() {
         let file = "ab{i}cd{i}{j}";
-        let (text, origin) = Template::new(file, 1, file.len(), "i").fill(17, &Origin::file(file.len()));
+        let (text, origin) = Template::new(file, 1, file.len(), "i").fill(17, &Origin::file(0, file.len()));
         assert_eq!(text, "b17cd17{j}");
         assert_eq!(origin.span(0, 1), Span::new(1, 2));
         assert_eq!(origin.span(1, 3), Span::new(2, 5));

@@ -5,13 +5,13 @@ use super::*;
 use crate::diagnostic::{Code, Diagnostic, SourceFile, render};
 
 fn parsed(text: &str) -> (Program, Vec<Diagnostic>) {
-    parse(&SourceFile::new("test.vpl", text))
+    parser::parse_text(text, 0)
 }
 
 /// The statements of a program without syntax errors.
 fn good(text: &str) -> Vec<Statement> {
     let source = SourceFile::new("test.vpl", text);
-    let (program, diagnostics) = parse(&source);
+    let (program, diagnostics) = parsed(text);
     assert!(diagnostics.is_empty(), "{}", render(&source, &diagnostics, false));
     program.statements
 }

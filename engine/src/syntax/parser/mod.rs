@@ -18,7 +18,7 @@ use super::ast::{Expr, ExprKind, MAX_HEIGHT, Name, Program, Span};
 use super::lexer;
 use super::repeat::Origin;
 use super::token::{Token, TokenKind};
-use crate::diagnostic::{Code, Diagnostic, SourceFile};
+use crate::diagnostic::{Code, Diagnostic};
 
 pub use stream::REFUSED_OPERATIONS;
 
@@ -28,16 +28,16 @@ pub const MAX_NESTING: u16 = 128;
 /// The longest program.
 pub const MAX_PROGRAM_BYTES: usize = 16 << 20;
 
-/// Reads a program: what could be understood of it, and everything that is wrong with its syntax.
-pub fn parse(source: &SourceFile) -> (Program, Vec<Diagnostic>) {
+/// Reads the text of one file, which begins at byte `start` of its program: what could be understood of it, and everything
+/// that is wrong with its syntax.
+pub(super) fn parse_text(text: &str, start: usize) -> (Program, Vec<Diagnostic>) {
     let mut shared = Shared::default();
-    let text = source.text();
     if text.len() > MAX_PROGRAM_BYTES {
         let message = format!("the program has {} bytes; {MAX_PROGRAM_BYTES} is the most", text.len());
-        shared.diagnostics.push(Diagnostic::new(Code::TooLarge, Span::default(), message));
+        shared.diagnostics.push(Diagnostic::new(Code::TooLarge, Span::new(start, start), message));
         return (Program::default(), shared.diagnostics);
     }
-    let origin = Origin::file(text.len());
+    let origin = Origin::file(start, text.len());
     let statements = Parser::new(text, &origin, 1, &mut shared).statements();
     (Program { statements, broken: shared.broken }, shared.diagnostics)
 }

@@ -162,7 +162,7 @@ impl<'a> Parser<'a, '_> {
         let name = self.name("the event's name")?;
         let extends = if self.eat_word("extends") { Some(self.dotted_name("an event's name")?) } else { None };
         let fields = self.fields(first)?;
-        Ok(Event { name, extends, fields })
+        Ok(Event { name, in_data: None, extends, fields })
     }
 
     fn type_decl(&mut self) -> Parsed<TypeDecl> {
