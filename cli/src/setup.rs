@@ -111,11 +111,27 @@ fn kafka_feed(
     mode: Mode,
 ) -> Result<Feed, Failure> {
     let mut consumers = Vec::with_capacity(groups.len());
+    if plan.is_stateful() && groups.len() > 1 {
+        log::warn!(
+            target: "kolo",
+            "the program has state and reads through {} consumer groups: when one of them rebalances, what the others \
+             brought to open windows, sequences and joins is lost; read all topics through one connector and group",
+            groups.len()
+        );
+    }
     for ((number, group), sources) in groups {
         let (connector, kafka) = kafka_of(plan, number);
         let own = sources.iter().flat_map(|&source| &plan.sources()[source].properties);
         let mut client = client(connector, kafka, kolo_source::kafka::DEFAULTS, own, overrides)?;
         log::info!(target: "kolo", "connector {}: consumer group {group}", connector.name.text);
+        if plan.is_stateful() && client.get("partition.assignment.strategy").is_some_and(|s| s.contains("cooperative"))
+        {
+            return Err(Failure::new(format_args!(
+                "connector {}: a program with state needs an eager partition.assignment.strategy (range, roundrobin): \
+                 with a cooperative one, some partitions stay where they are while the state of all begins anew",
+                connector.name.text
+            )));
+        }
         client.set("group.id", group);
         // These are how the acknowledged prefix becomes the commit; nothing may turn them round.
         client.set("enable.auto.offset.store", "false").set("auto.offset.reset", "error");

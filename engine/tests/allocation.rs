@@ -129,3 +129,24 @@ fn sequences_allocate_nothing() {
                    stream N = Tick.emit(price: price)";
     assert_eq!(allocations(program, closure), 0);
 }
+
+#[test]
+fn windowed_aggregates_allocate_nothing() {
+    // What closes does so in the same slots of every lap, whose buffers have grown by then.
+    let keyed = |i: usize| {
+        format!(r#"{{"event_type":"Tick","ts":{},"symbol":"S{}","price":{}.5}}"#, 1_775_990_400_000 + i, i % 4, i % 50)
+    };
+    for (window, aggregates) in [
+        ("window(128ms)", "n: count(), mean: avg(price), low: min(price), spread: stddev(price)"),
+        ("watermark(out_of_order: 5ms).window(128ms, sliding: 16ms)", "n: count(), mean: avg(price), top: max(price)"),
+        ("window(128ms, sliding: 16ms)", "mean: avg(price), last: last(price)"),
+        ("window(32)", "sum: sum(price), trend: ema(price, 5)"),
+        ("window(32, sliding: 8)", "sum: sum(price)"),
+    ] {
+        let program = format!(
+            "stream S = Tick.partition_by(symbol).{window}.aggregate({aggregates}).emit()\n\
+             stream N = Tick.emit(price: price)"
+        );
+        assert_eq!(allocations(&program, keyed), 0, "{program}");
+    }
+}
