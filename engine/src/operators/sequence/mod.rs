@@ -57,7 +57,7 @@ impl Sequence {
 
     /// Event time has come to `watermark`.
     pub(crate) fn advance(&self, State(matcher): &mut State, watermark: i64, out: &mut Out) {
-        let mut rows = Rows { sequence: self, origin: None, silent: false, out };
+        let mut rows = Rows { sequence: self, origin: None, silent: None, out };
         if watermark == END {
             matcher.finish(&self.shape, &mut rows);
         } else {
@@ -71,10 +71,11 @@ impl Sequence {
     pub(crate) fn take<'a>(&self, feed: &'a Feed, State(matcher): &mut State, cx: &Context<'a>, out: &mut Out) {
         // A run that was over when it began, or whose event came late.
         let watermark = out.watermark();
-        let mut rows = Rows { sequence: self, origin: Some(cx.origin), silent: cx.silent, out };
+        let mut rows = Rows { sequence: self, origin: None, silent: None, out };
         if watermark != END {
             matcher.advance(&self.shape, watermark, &mut rows);
         }
+        (rows.origin, rows.silent) = (Some(cx.origin), Some(cx.silent));
         let key = feed.key.as_ref().map_or(Value::Missing, |key| key.eval(cx));
         let event = UnderTest::new(feed, cx);
         if self.everywhere && key.is_missing() {
@@ -100,7 +101,8 @@ struct Rows<'r, 'o, 'f, 'e> {
     sequence: &'r Sequence,
     /// What the event under test came from; `None`: there is none, time has passed.
     origin: Option<Origin<'r>>,
-    silent: bool,
+    /// Whether matches of the event under test were put out before a restart.
+    silent: Option<bool>,
     out: &'o mut Out<'f, 'e>,
 }
 
@@ -117,7 +119,9 @@ impl Sink for Rows<'_, '_, '_, '_> {
                 registers[usize::from(*register)].set(read::whole(steps, &found, arena));
             }
             let origin = Origin::Held(found.run.holdings.tickets());
-            self.out.row(RowHead { time: found.time, origin, silent: self.silent }, registers, arena);
+            // What an event completes, the event's record tells; what time completes, the watermark of the last commit.
+            let silent = self.silent.unwrap_or(found.run.deadline < found.run.emitted);
+            self.out.row(RowHead { time: found.time, origin, silent }, registers, arena);
         }
         desk.clear();
         self.out.give_back(desk);
@@ -125,6 +129,7 @@ impl Sink for Rows<'_, '_, '_, '_> {
 
     fn hold(&mut self, run: &mut Run) {
         if let Some(origin) = self.origin {
+            run.emitted = run.emitted.max(self.out.emitted(origin));
             run.holdings.hold(origin, self.out.retention());
         }
     }

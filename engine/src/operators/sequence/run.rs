@@ -30,6 +30,8 @@ pub(crate) struct Run {
     pub(crate) beyond: Option<Owned>,
     /// The records that it came from.
     pub(crate) holdings: Holdings,
+    /// Up to where a deadline's match was put out before a restart.
+    pub(crate) emitted: i64,
     /// By step.
     spans: SmallVec<[Span; 3]>,
     events: SmallVec<[Event; 3]>,
@@ -54,6 +56,7 @@ impl Run {
     /// Empties the run, and takes it to the first of `steps` steps.
     pub(crate) fn begin(&mut self, steps: usize) {
         self.at = 0;
+        self.emitted = i64::MIN;
         self.truncated = false;
         self.beyond = None;
         self.spans.clear();
