@@ -170,14 +170,14 @@ fn reference(case: Case, events: &[Event]) -> Vec<Value> {
                 groups.insert(place, Group { key, end: 0, members: ordered });
             }
             Window::Count(size) => {
-                if of_key().count() % size == 0 {
+                if of_key().count().is_multiple_of(size) {
                     let all: Vec<Event> = of_key().collect();
                     results.push(fire(all[all.len() - size..].to_vec()));
                 }
             }
             Window::SlidingCount(size, slide) => {
                 let all: Vec<Event> = of_key().collect();
-                if all.len() >= size && (all.len() - size) % slide == 0 {
+                if all.len() >= size && (all.len() - size).is_multiple_of(slide) {
                     results.push(fire(all[all.len() - size..].to_vec()));
                 }
             }
