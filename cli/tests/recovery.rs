@@ -113,6 +113,66 @@ fn five_kills_lose_no_number_and_keep_the_order_of_first_occurrences() {
     }
 }
 
+/// A window over all partitions, which lists what it held: every number has to come in one window, and a window that comes
+/// again has to come whole.
+#[test]
+fn kills_with_windows_open_lose_no_window_and_cut_none_short() {
+    let Some(broker) = Broker::real() else { return };
+    let mut stage = Stage::new(&broker);
+    let Stage { input, output, group, .. } = &stage;
+    stage.program = format!(
+        r#"
+connector k = kafka(brokers: "replaced:9092", group_id: "{group}")
+stream Numbers = Number.from(k, topic: "{input}", auto_offset_reset: "earliest")
+stream Windows = Numbers
+    .window(300ms)
+    .aggregate(count: count(), numbers: collect(n))
+    .to(k, topic: "{output}")
+"#
+    );
+    let feeder = stage.feed();
+    for round in 1..=5 {
+        let mut kolo = stage.start(&["-X", "linger.ms=20"]);
+        kolo.until_listening();
+        stage.let_it_advance(&mut kolo, 8);
+        kolo.kill();
+        let committed = broker.committed(&stage.input, &stage.group);
+        println!("kill {round}: committed {committed:?} of {:?}", broker.ends(&stage.input));
+    }
+    // Stopped in good order, with windows open: they are built again.
+    let mut kolo = stage.start(&[]);
+    kolo.until_listening();
+    stage.let_it_advance(&mut kolo, 8);
+    kolo.terminate();
+    kolo.finish().ok();
+    let stopped = broker.ends(&stage.output);
+    let fed = stage.drain(feeder);
+    let mut windows = std::collections::BTreeMap::new();
+    let mut repeated = 0;
+    let records = broker.read(&stage.output);
+    let (before, after): (Vec<_>, Vec<_>) =
+        records.iter().zip(&stopped).map(|(records, stopped)| records.split_at(*stopped as usize)).unzip();
+    let all = before.into_iter().flatten().map(|record| (record, false));
+    for (record, stopped_well) in all.chain(after.into_iter().flatten().map(|record| (record, true))) {
+        let window: serde_json::Value = serde_json::from_slice(record.value()).expect("outputs are JSON");
+        let numbers = window["numbers"].as_array().expect("an array").iter();
+        let mut numbers: Vec<u64> = numbers.map(|n| n.as_u64().expect("a number")).collect();
+        // Partitions take turns differently when they are read again.
+        numbers.sort();
+        assert_eq!(window["count"].as_u64(), Some(numbers.len() as u64));
+        let end = window["timestamp"].as_str().expect("a time").to_owned();
+        if let Some(before) = windows.insert(end.clone(), numbers.clone()) {
+            assert!(!stopped_well, "the window that ends at {end} was put out and committed, and comes again");
+            assert_same(&format!("the window that ends at {end}, again"), &numbers, &before);
+            repeated += 1;
+        }
+    }
+    println!("{} windows, {repeated} of them again", windows.len());
+    let mut found: Vec<u64> = windows.into_values().flatten().collect();
+    found.sort();
+    assert_same("all windows", &found, &(0..fed).collect::<Vec<_>>());
+}
+
 fn terminations_leave_neither_gap_nor_duplicate(broker: &Broker) {
     let mut stage = Stage::new(broker);
     let feeder = stage.feed();
