@@ -7,7 +7,7 @@ mod entries;
 use std::fs;
 use std::path::Path;
 
-/// How many mutations each seed goes through.
+/// How many mutations each seed goes through, unless KOLO_MUTATIONS says otherwise.
 const MUTATIONS: usize = 400;
 
 /// Numbers that look random and always are the same (SplitMix64).
@@ -53,10 +53,11 @@ fn survive(entry: fn(&[u8]), corpus: &str) {
     paths.sort();
     let seeds: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).expect("a seed")).collect();
     assert!(!seeds.is_empty(), "no seeds in {}", folder.display());
+    let mutations = std::env::var("KOLO_MUTATIONS").map_or(MUTATIONS, |count| count.parse().expect("a number"));
     let mut random = Random(1);
     for seed in &seeds {
         entry(seed);
-        for _ in 0..MUTATIONS {
+        for _ in 0..mutations {
             let mut bytes = seed.clone();
             let other = &seeds[random.below(seeds.len())];
             mutate(&mut bytes, other, &mut random);

@@ -1,7 +1,7 @@
 //! Where bytes from outside come in, as functions that must hold for any bytes. The fuzzer (fuzz/) and the mutation test
 //! (`mutations.rs`) call the same ones.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use kolo_engine::Engine;
 use kolo_engine::check::check as check_program;
@@ -43,10 +43,11 @@ pub(crate) fn check(bytes: &[u8]) {
 
 /// Decoding: what is no JSON object is malformed, and whatever is put out of one that is, is JSON.
 pub(crate) fn json(bytes: &[u8]) {
-    let source = SourceFile::new("p.vpl", WIDE);
-    let (program, _) = check_program(&source, &|_| None);
-    let plan = Plan::compile(&program.expect("it is right")).expect("it is small");
-    let mut engine = Engine::new(Arc::new(plan));
+    static PLAN: LazyLock<Arc<Plan>> = LazyLock::new(|| {
+        let (program, _) = check_program(&SourceFile::new("p.vpl", WIDE), &|_| None);
+        Arc::new(Plan::compile(&program.expect("it is right")).expect("it is small"))
+    });
+    let mut engine = Engine::new(Arc::clone(&PLAN));
     let mut slots = [Slot::default(), Slot::default()];
     slots[0].payload.set(None, Some(bytes));
     // What a record leaves behind must not disturb the next one.
