@@ -565,22 +565,29 @@ fn target(target: &program::Target) -> Target {
 }
 
 fn routes(heads: &[Head], types: &[&str], sources: &[Source]) -> Vec<Vec<Vec<u32>>> {
-    let reads = |head: &Head, name: &str, source: Option<&Source>| {
+    // A long program has hundreds of each: heads are looked through only by those of their own type.
+    let mut heads_of: HashMap<&str, Vec<(u32, &Head)>> = HashMap::new();
+    for (root, head) in (0u32..).zip(heads) {
+        heads_of.entry(head.event_type).or_default().push((root, head));
+    }
+    let heads_of: Vec<_> = types.iter().map(|name| heads_of.remove(name).unwrap_or_default()).collect();
+    let reads = |head: &Head, source: Option<&Source>| {
         let from_here = match (head.from, source) {
             (Some(from), Some(source)) => source.declared.contains(&from),
             _ => true,
-        } && match (head.except, source) {
+        };
+        let not_elsewhere = match (head.except, source) {
             (Some(except), Some(source)) => !source.declared.contains(&except),
             (Some(_), None) => false,
             (None, _) => true,
         };
-        from_here && head.event_type == name
+        from_here && not_elsewhere
     };
-    let roots_of = |name: &str, source| {
-        (0u32..).zip(heads).filter(|(_, head)| reads(head, name, source)).map(|(root, _)| root).collect()
+    let roots_of = |heads: &Vec<(u32, &Head)>, source| {
+        heads.iter().filter(|(_, head)| reads(head, source)).map(|(root, _)| *root).collect()
     };
     let origins = [None].into_iter().chain(sources.iter().map(Some));
-    origins.map(|source| types.iter().map(|name| roots_of(name, source)).collect()).collect()
+    origins.map(|source| heads_of.iter().map(|heads| roots_of(heads, source)).collect()).collect()
 }
 
 /// The values of the program's variables, each of which may use those before it.

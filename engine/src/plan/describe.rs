@@ -13,7 +13,7 @@ use crate::check::program::{
 };
 use crate::decode::RESERVED;
 use crate::diagnostic::SourceFile;
-use crate::operators::{distinct, join, window};
+use crate::operators::{distinct, join, sequence, window};
 use crate::plan::Plan;
 use crate::syntax::ast::{JoinKind, Span};
 
@@ -242,6 +242,12 @@ impl Describe<'_> {
             Some(within) => format!("the events of open matches for {}", Seconds(within)),
             None => "the events of open matches, without `.within` until they are complete".to_owned(),
         };
+        let keeps = format!(
+            "{keeps}; at most {} matches of each key, {} in all, and {} events of a closure, what is beyond is counted",
+            sequence::MAX_RUNS,
+            sequence::MAX_OPEN_RUNS,
+            sequence::MAX_CAPTURED
+        );
         (does, Some(keeps))
     }
 

@@ -30,6 +30,7 @@ mod under_test;
 use std::cell::Cell;
 
 pub(crate) use compile::{Feed, Sequence};
+pub(crate) use shape::{MAX_CAPTURED, MAX_OPEN_RUNS, MAX_RUNS};
 
 use crate::expr::{Context, Origin};
 use crate::flow::{Out, RowHead};
