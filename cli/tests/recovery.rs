@@ -173,6 +173,46 @@ stream Windows = Numbers
     assert_same("all windows", &found, &(0..fed).collect::<Vec<_>>());
 }
 
+/// Every number waits for the next of its partition, so a kill always finds a sequence open in each: its first event has
+/// been read, and must be read again.
+#[test]
+fn five_kills_lose_no_match_of_sequences_that_are_open() {
+    let Some(broker) = Broker::real() else { return };
+    let mut stage = Stage::new(&broker);
+    stage.program = pairs(&stage.input, &stage.output, &stage.group);
+    let feeder = stage.feed();
+    for round in 1..=5 {
+        let mut kolo = stage.start(&["-X", "linger.ms=50"]);
+        kolo.until_listening();
+        stage.let_it_advance(&mut kolo, 30_000);
+        kolo.kill();
+        println!("kill {round}: outputs {:?}", broker.ends(&stage.output));
+    }
+    let fed = feeder.stop();
+    stage.start(&["--until", "end"]).finish().ok();
+    for (partition, numbers) in numbers_in(&broker, &stage.output).iter().enumerate() {
+        let (found, mut wanted) = (first_occurrences(numbers), expected(partition, fed));
+        // The last one waits for a number that does not come.
+        wanted.pop();
+        assert_same(&format!("partition {partition}"), &found, &wanted);
+    }
+}
+
+/// Numbers that are followed by another one of their partition.
+fn pairs(input: &str, output: &str, group: &str) -> String {
+    format!(
+        r#"
+connector k = kafka(brokers: "replaced:9092", group_id: "{group}")
+stream Numbers = Number.from(k, topic: "{input}", auto_offset_reset: "earliest")
+    .select(n: n, partition: n % {PARTITIONS})
+stream Pairs = Numbers as a -> Numbers where n == a.n + {PARTITIONS} as b
+    .partition_by(partition)
+    .emit(n: a.n)
+    .to(k, topic: "{output}", key: null)
+"#
+    )
+}
+
 fn terminations_leave_neither_gap_nor_duplicate(broker: &Broker) {
     let mut stage = Stage::new(broker);
     let feeder = stage.feed();
