@@ -6,7 +6,7 @@
 //! chains, each compiled for the fields that its events have there; they share the stream's state. An event runs through a
 //! chain and everything that it feeds before the next chain begins, so a record's outputs come depth first.
 //!
-//! A chain that comes to a window (or whatever else keeps state) ends there, in a [`Stage`]. The paths to a stream share
+//! A chain that comes to a window (or whatever else keeps state) ends there, in a `Stage`. The paths to a stream share
 //! its stage; what its rows go through next is compiled once more, for the fields that they have.
 //!
 //! Limits: see [`PlanError`].

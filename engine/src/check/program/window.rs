@@ -65,7 +65,7 @@ pub struct Partitioning {
 /// `.aggregate(name: expr, …)`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Aggregate {
-    /// The calls of aggregate functions in `results`, to which [`ExprKind::Aggregate`] refers.
+    /// The calls of aggregate functions in `results`, to which [`ExprKind::Aggregate`](super::ExprKind::Aggregate) refers.
     pub calls: Vec<AggregateCall>,
     /// The fields of a result: expressions over the calls and the partition field.
     pub results: Vec<Projection>,
