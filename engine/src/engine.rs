@@ -32,6 +32,9 @@ use crate::value::Value;
 /// Capacity in bytes that the arena may keep between records.
 const ARENA_BYTES_KEPT: usize = 1 << 20;
 
+/// How many slots ahead the source's cache lines are asked for.
+const PREFETCH_SLOTS: usize = 2;
+
 /// Runs one plan for one lane.
 #[derive(Debug)]
 pub struct Engine {
@@ -195,7 +198,11 @@ impl Engine {
 
     /// Takes the next slots of the lane, in order, and adds to each the outputs that it causes.
     pub fn process(&mut self, slots: &mut [Slot]) {
-        for slot in slots.iter_mut() {
+        for at in 0..slots.len() {
+            if let Some(ahead) = slots.get(at + PREFETCH_SLOTS) {
+                ahead.prefetch_record();
+            }
+            let slot = &mut slots[at];
             slot.begin();
             match &slot.cause {
                 Cause::Record => self.record(slot),

@@ -21,6 +21,9 @@ use crate::partitioner;
 /// Slots claimed at a time, at most: few enough that acknowledgements and the source's room do not wait for long.
 const BATCH: usize = 256;
 
+/// How many slots ahead the engine's cache lines are asked for: the bytes of outputs, and twice as far what leads to them.
+const PREFETCH_SLOTS: usize = 2;
+
 /// Latencies beyond this are counted as this: one hour.
 const LONGEST_LATENCY_US: u64 = 3_600_000_000;
 
@@ -245,7 +248,14 @@ impl<S: LaneParty<Slot = Slot>, C: ClientContext + 'static> Sink<S, C> {
         };
         let first = batch.sequence();
         let (mut outputs, mut bytes) = (0, 0);
-        for (sequence, slot) in (first..).zip(batch.iter()) {
+        for (at, slot) in batch.iter().enumerate() {
+            if let Some(ahead) = batch.get(at + 2 * PREFETCH_SLOTS) {
+                ahead.prefetch_outputs();
+            }
+            if let Some(ahead) = batch.get(at + PREFETCH_SLOTS) {
+                ahead.prefetch_output_bytes();
+            }
+            let sequence = first + at as u64;
             if let Cause::Assigned(assignment) = &slot.cause {
                 inputs.learn(slot.partition, assignment);
             }
