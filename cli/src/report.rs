@@ -102,17 +102,18 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
     ("malformed", "malformed", "not whole JSON objects; logged with their place"),
     ("unrouted", "unrouted", "of a type that no stream reads from there"),
     ("late", "late", "came after what they belong to was closed"),
+    ("window_refused", "window full", "events for which a window had no more room"),
     ("filtered", "filtered out", "stopped by a .where or .filter"),
     ("limited", "limited", "beyond a .limit"),
     ("repeated", "repeated", "seen before by a .distinct"),
     ("distinct_forgotten", "forgotten", "values that a .distinct had no more room for"),
-    ("shapeless", "no map", "events that a .map dropped: its value has no fields"),
+    ("shapeless", "no map", "what a .map made of them has no fields"),
     ("runs_dropped", "runs dropped", "of a sequence, to make room for others"),
     ("closure_truncated", "not captured", "events beyond those that a closure keeps"),
     ("timers_skipped", "timers skipped", "there was no room for: time had leapt"),
     ("join_evicted", "joins forgot", "events, to make room for others"),
     ("join_keyless", "no key to join", "a part of it missing or null"),
-    ("subsets_withheld", "subsets withheld", "beyond those that a run puts out"),
+    ("subsets_withheld", "subsets cut", "beyond those that a run puts out"),
     ("topicless", "without topic", "outputs dropped: no text names their topic"),
 ];
 
@@ -423,7 +424,7 @@ outputs: 890,000 of 890,000 expected, every value as computed independently: OK
             text.contains("\n  malformed       9,999,999,999  not whole JSON objects; logged with their place\n"),
             "{text}"
         );
-        assert!(text.contains("\n  values missing 49,999,999,995  where they were computed, by:\n"), "{text}");
+        assert!(text.contains("\n  values missing 59,999,999,994  where they were computed, by:\n"), "{text}");
         assert!(text.contains("\n    division by zero 9,999,999,999\n"), "{text}");
         assert!(text.contains("\n  newly invented             12\n"), "{text}");
     }
