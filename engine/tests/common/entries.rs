@@ -18,8 +18,20 @@ const SEPARATOR: &str = "\n---\n";
 const WIDE: &str = "stream All = T.emit()\n\
     stream Some = T.where(n > 1 or s != \"x\").emit(n: n, s: s, up: upper(s), sum: n + 1, at: timestamp)\n";
 
+/// The entry of that name.
+pub(crate) fn entry(name: &str) -> fn(&[u8]) {
+    match name {
+        "syntax" => syntax,
+        "check" => check,
+        "json" => json,
+        "evt" => evt,
+        "engine" => engine,
+        _ => panic!("there is no entry {name}"),
+    }
+}
+
 /// Lexer and parser: whatever is wrong is told at a place in the text.
-pub(crate) fn syntax(bytes: &[u8]) {
+fn syntax(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     let source = SourceFile::new("p.vpl", text);
     let (_, diagnostics) = parse(&source);
@@ -27,7 +39,7 @@ pub(crate) fn syntax(bytes: &[u8]) {
 }
 
 /// Checker and planner: a program without errors can be planned, described and run.
-pub(crate) fn check(bytes: &[u8]) {
+fn check(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     let source = SourceFile::new("p.vpl", text);
     let (program, diagnostics) = check_program(&source, &|name| Some(name.to_lowercase()));
@@ -42,7 +54,7 @@ pub(crate) fn check(bytes: &[u8]) {
 }
 
 /// Decoding: what is no JSON object is malformed, and whatever is put out of one that is, is JSON.
-pub(crate) fn json(bytes: &[u8]) {
+fn json(bytes: &[u8]) {
     static PLAN: LazyLock<Arc<Plan>> = LazyLock::new(|| {
         let (program, _) = check_program(&SourceFile::new("p.vpl", WIDE), &|_| None);
         Arc::new(Plan::compile(&program.expect("it is right")).expect("it is small"))
@@ -63,7 +75,7 @@ pub(crate) fn json(bytes: &[u8]) {
 }
 
 /// Lines of `.evt`: what is understood becomes JSON.
-pub(crate) fn evt(bytes: &[u8]) {
+fn evt(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     let mut translator = Translator::default();
     for line in text.lines() {
@@ -77,7 +89,7 @@ pub(crate) fn evt(bytes: &[u8]) {
 }
 
 /// A whole engine: a program and its records. Batches are without meaning, and outputs are JSON.
-pub(crate) fn engine(bytes: &[u8]) {
+fn engine(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     let mut parts = text.split(SEPARATOR);
     let source = SourceFile::new("p.vpl", parts.next().unwrap_or_default());

@@ -60,6 +60,7 @@ impl<T, W: WaitStrategy> Seat<T, W> {
     /// # Safety
     /// The crate has given them to this party, which keeps them for as long as the pointer is used; and they end before
     /// the wrap.
+    // SAFETY: reads no slot itself; whoever uses the pointer has been given the slots.
     #[inline]
     pub(super) unsafe fn slice(&self, len: usize) -> (*mut [T], Access) {
         // SAFETY: the caller's promise.
