@@ -89,8 +89,9 @@ fn five_kills_lose_no_number_and_keep_the_order_of_first_occurrences() {
     let Some(broker) = Broker::real() else { return };
     let mut stage = Stage::new(&broker);
     let feeder = stage.feed();
-    for round in 1..=5 {
-        // With a long linger there is always something that librdkafka has and the broker has not.
+    let (mut kills, mut hits) = (0, 0);
+    while hits < 5 {
+        // With a long linger there is mostly something that librdkafka has and the broker has not.
         let mut kolo = stage.start(&["-X", "linger.ms=50"]);
         kolo.until_listening();
         stage.let_it_advance(&mut kolo, 30_000);
@@ -105,8 +106,11 @@ fn five_kills_lose_no_number_and_keep_the_order_of_first_occurrences() {
                 done.saturating_sub(committed.unwrap_or(0) as u64)
             })
             .collect();
-        println!("kill {round}: outputs {outputs:?}, committed {committed:?}");
-        assert!(read_again.iter().any(|count| *count > 0), "kill {round} hit nothing that was unacknowledged");
+        kills += 1;
+        println!("kill {kills}: outputs {outputs:?}, committed {committed:?}, to be read again {read_again:?}");
+        // On a machine that starves the feeder, a kill may come just when all is committed: it does not count.
+        hits += u32::from(read_again.iter().any(|count| *count > 0));
+        assert!(kills < 20, "of {kills} kills only {hits} hit something that was unacknowledged");
     }
     let fed = stage.drain(feeder);
     for (partition, numbers) in numbers_in(&broker, &stage.output).iter().enumerate() {
