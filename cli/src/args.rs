@@ -16,8 +16,9 @@ use kolo_source::generate::Scenario;
 use kolo_source::kafka::Reset;
 use rdkafka::util::get_rdkafka_version;
 
-use crate::live;
 use crate::pipeline::{IN_FLIGHT, RingKind};
+use crate::report::ReportArgs;
+use crate::stderr;
 
 /// Slots that a ring may have at most: half a gigabyte of them.
 const MAX_SLOTS: u64 = 1 << 20;
@@ -347,7 +348,7 @@ impl RingArgs {
     pub(crate) fn slots(&self) -> usize {
         let slots = self.ring_size.next_power_of_two();
         if slots != self.ring_size {
-            live::say(format_args!("the ring has {slots} slots: {} rounded up to a power of two", self.ring_size));
+            stderr::say(format_args!("the ring has {slots} slots: {} rounded up to a power of two", self.ring_size));
         }
         slots as usize
     }
@@ -379,28 +380,6 @@ impl WaitArg {
             WaitArg::Auto => Wait::auto(lanes),
         }
     }
-}
-
-/// The report at the end.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Report")]
-pub(crate) struct ReportArgs {
-    /// The form of the report: for people, or one line of JSON
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = ReportForm::Text)]
-    pub(crate) report: ReportForm,
-
-    /// Write the report to this file instead of stderr
-    #[arg(long, value_name = "PATH")]
-    pub(crate) report_file: Option<PathBuf>,
-}
-
-/// Forms of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ReportForm {
-    /// For people, in 80 columns
-    Text,
-    /// One line of JSON
-    Json,
 }
 
 /// When a run stops by itself.
@@ -488,6 +467,7 @@ fn parse_brokers(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::ReportForm;
     use clap::CommandFactory;
 
     fn run_args(args: &[&str]) -> Result<RunArgs, clap::Error> {

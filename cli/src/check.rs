@@ -12,9 +12,9 @@ use kolo_engine::plan::Plan;
 use kolo_engine::syntax::gather;
 
 use crate::args::{CheckArgs, Form, ProgramText};
-use crate::live;
 use crate::outcome::{Failure, Outcome};
 use crate::properties;
+use crate::stderr;
 
 mod json;
 
@@ -60,7 +60,7 @@ fn run_several(files: &[PathBuf]) -> Result<Outcome, Failure> {
             Ok(summary) => print_line(&format!("{}: {summary}", file.display()))?,
             Err(failure) => {
                 failed += 1;
-                live::say(format_args!("error: {failure}"));
+                stderr::say(format_args!("error: {failure}"));
             }
         }
     }
@@ -142,7 +142,7 @@ pub(crate) fn reject(source: &SourceFile, diagnostics: &[Diagnostic]) -> Failure
 
 pub(crate) fn show(source: &SourceFile, diagnostics: &[Diagnostic]) {
     if !diagnostics.is_empty() {
-        live::say(diagnostic::render(source, diagnostics, colour()).trim_end_matches('\n').to_owned() + "\n");
+        stderr::say(diagnostic::render(source, diagnostics, colour()).trim_end_matches('\n').to_owned() + "\n");
     }
 }
 

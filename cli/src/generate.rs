@@ -15,9 +15,9 @@ use rdkafka::ClientConfig;
 use rdkafka::client::DefaultClientContext;
 
 use crate::args::GenerateArgs;
-use crate::live;
 use crate::outcome::{Failure, Outcome};
 use crate::report::grouped;
+use crate::stderr;
 
 /// Records handed on at a time, at most.
 const CHUNK: u64 = 1_024;
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Outcome, Failure> {
     let chunks = Chunks::new(args.count, args.rate);
     if let (Some(brokers), Some(topic)) = (&args.brokers, &args.topic) {
         publish(args.scenario, chunks, brokers, topic)?;
-        live::say(format_args!("{} records published to {topic}", grouped(args.count)));
+        stderr::say(format_args!("{} records published to {topic}", grouped(args.count)));
         return Ok(Outcome::Done);
     }
     let (name, written) = match &args.out {

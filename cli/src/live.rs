@@ -1,19 +1,18 @@
 //! The live line: what a run does right now, on stderr while that is a terminal, rewritten in place.
 //!
 //! 1. One line, cut by the terminal where it is too narrow; it is erased at the end.
-//! 2. Whoever else writes to stderr does so through [`say`] or [`above`], which take the line away first: nothing is ever
-//!    written into it. It comes back with the next refresh.
+//! 2. Whoever else writes to stderr does so through [`stderr`], which takes the line away first: nothing is ever written
+//!    into it. It comes back with the next refresh.
 //! 3. The same thread samples the ring for the report, also where there is no terminal, twenty times a second.
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::report::{Occupancy, grouped};
+use crate::stderr;
 
 /// How often the ring is sampled.
 const SAMPLE_EVERY: Duration = Duration::from_millis(50);
@@ -21,14 +20,6 @@ const SAMPLE_EVERY: Duration = Duration::from_millis(50);
 const SAMPLES_A_REFRESH: u32 = 4;
 /// Rates are taken over this many refreshes: one second, so that a reader can follow.
 const REFRESHES_A_RATE: usize = 5;
-
-/// To the line's beginning, and away with what stands there.
-const ERASE: &str = "\r\x1b[K";
-/// Lets the terminal cut a long line, then has it wrap again.
-const CUT: (&str, &str) = ("\x1b[?7l", "\x1b[?7h");
-
-/// Whether the line stands on the terminal now.
-static SHOWN: Mutex<bool> = Mutex::new(false);
 
 /// What the line shows, at one moment.
 #[derive(Debug, Default, Clone, Copy)]
@@ -45,21 +36,6 @@ pub(crate) struct Figures {
     pub(crate) occupancy: u64,
     /// Slots that there are.
     pub(crate) slots: u64,
-}
-
-/// Writes a line to stderr, above the live line.
-pub(crate) fn say(line: impl fmt::Display) {
-    // Nobody can be told that stderr cannot be written to.
-    above(|| _ = writeln!(io::stderr(), "{line}"));
-}
-
-/// Runs `write`, which writes to the terminal, with the live line out of its way.
-pub(crate) fn above<R>(write: impl FnOnce() -> R) -> R {
-    let mut shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if std::mem::take(&mut *shown) {
-        _ = io::stderr().write_all(ERASE.as_bytes());
-    }
-    write()
 }
 
 /// Whether there is a place for a live line: stderr is a terminal that can rewrite a line, and the outputs do not run
@@ -93,7 +69,7 @@ impl Live {
                 if until_refresh == 0 {
                     until_refresh = SAMPLES_A_REFRESH;
                     if visible {
-                        show(&line.next(&figures, Instant::now()));
+                        stderr::rewrite(&line.next(&figures, Instant::now()));
                     }
                 }
             }
@@ -113,7 +89,7 @@ impl Live {
     fn end(&mut self) -> Option<Occupancy> {
         self.running = None;
         let occupancy = self.thread.take()?.join().ok().flatten();
-        above(|| ());
+        stderr::above(|| ());
         occupancy
     }
 }
@@ -122,13 +98,6 @@ impl Drop for Live {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-fn show(line: &str) {
-    let mut shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    // In one piece, so that a process that is killed leaves the terminal as it was.
-    let text = format!("{ERASE}{}{line}{}", CUT.0, CUT.1);
-    *shown = io::stderr().write_all(text.as_bytes()).is_ok();
 }
 
 /// What the samples of a run add up to.

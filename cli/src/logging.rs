@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use kolo_engine::PRINT_TARGET;
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::live;
+use crate::stderr;
 
 /// How long lines like one that has passed are held back.
 const QUIET: Duration = Duration::from_secs(5);
@@ -64,19 +64,19 @@ impl Log for Logger {
 
     fn log(&self, record: &Record<'_>) {
         if record.target() == PRINT_TARGET {
-            return live::say(record.args().to_string());
+            return stderr::say(record.args().to_string());
         }
         if !self.lines.matches(record) {
             return;
         }
         if !speaks_for_librdkafka(record.target()) {
-            return live::above(|| self.lines.log(record));
+            return stderr::above(|| self.lines.log(record));
         }
         let text = record.args().to_string();
         let text = text.strip_prefix("librdkafka: ").unwrap_or(&text);
         let held_back = self.gate.lock().unwrap_or_else(PoisonError::into_inner).admit(text, Instant::now());
         let metadata = record.metadata().clone();
-        let print = |args| live::above(|| self.lines.log(&Record::builder().metadata(metadata).args(args).build()));
+        let print = |args| stderr::above(|| self.lines.log(&Record::builder().metadata(metadata).args(args).build()));
         match held_back {
             None => {}
             Some(0) => print(format_args!("{text}")),

@@ -1,7 +1,7 @@
 //! kolo: runs VPL programs over Kafka.
 //!
 //! What a person says ([`args`]) becomes a command; commands put the rooms together ([`pipeline`]) and tell what they do
-//! ([`live`], [`logging`], [`report`]) and how it ended ([`outcome`]).
+//! ([`live`], [`logging`], [`report`], all over [`stderr`]) and how it ended ([`outcome`]).
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -29,6 +29,7 @@ mod run;
 mod setup;
 mod signals;
 mod simulate;
+mod stderr;
 mod test;
 
 fn main() -> ExitCode {
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
     match obey(&cli.command) {
         Ok(outcome) => outcome.into(),
         Err(failure) => {
-            live::say(format_args!("error: {failure}"));
+            stderr::say(format_args!("error: {failure}"));
             ExitCode::FAILURE
         }
     }

@@ -5,19 +5,42 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::PathBuf;
 
+use clap::{Args, ValueEnum};
 use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer};
 
-use crate::args::{ReportArgs, ReportForm};
-use crate::live;
 use crate::outcome::{Failure, Outcome};
+use crate::stderr;
 
 /// How wide the text may be.
 const COLUMNS: usize = 80;
 
 /// The latency that every run measures of itself.
 pub(crate) const OWN_LATENCY: &str = "from taken by kolo to outputs acknowledged";
+
+/// The report at the end.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Report")]
+pub(crate) struct ReportArgs {
+    /// The form of the report: for people, or one line of JSON
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = ReportForm::Text)]
+    pub(crate) report: ReportForm,
+
+    /// Write the report to this file instead of stderr
+    #[arg(long, value_name = "PATH")]
+    pub(crate) report_file: Option<PathBuf>,
+}
+
+/// Forms of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportForm {
+    /// For people, in 80 columns
+    Text,
+    /// One line of JSON
+    Json,
+}
 
 /// What a run came to.
 #[derive(Debug, Clone, Serialize)]
@@ -141,7 +164,7 @@ impl Report {
     pub(crate) fn deliver(&self, args: &ReportArgs) -> Result<(), Failure> {
         let text = self.render(args.report);
         match &args.report_file {
-            None => live::say(text.trim_end()),
+            None => stderr::say(text.trim_end()),
             Some(path) => fs::write(path, text).map_err(|reason| {
                 Failure::new(format_args!("the report cannot be written to {}: {reason}", path.display()))
             })?,

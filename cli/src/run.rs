@@ -10,6 +10,7 @@ use crate::live::{self, Live};
 use crate::outcome::{Failure, Outcome};
 use crate::pipeline::{self, Settings};
 use crate::setup::{self, Mode, Overrides};
+use crate::stderr;
 use crate::{check, properties, signals};
 
 /// What is said once nothing that is produced from now on can be missed.
@@ -58,13 +59,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
             listened.set(Instant::now()).expect("it listens once");
             if quiet {
                 // A reader that does not want to know does not stop the run.
-                live::above(|| {
+                stderr::above(|| {
                     let mut stdout = std::io::stdout();
                     let _ = std::io::Write::write_all(&mut stdout, format!("{LISTENING}\n").as_bytes());
                     let _ = std::io::Write::flush(&mut stdout);
                 });
             } else {
-                live::say(LISTENING);
+                stderr::say(LISTENING);
             }
         },
     );

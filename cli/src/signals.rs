@@ -3,9 +3,9 @@
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::live;
 use crate::outcome::Failure;
 use crate::pipeline::Stopper;
+use crate::stderr;
 
 /// The exit code of a run that a second signal ended.
 const SECOND_SIGNAL: i32 = 130;
@@ -23,7 +23,7 @@ pub(crate) fn install(stopper: Stopper) -> Result<(), Failure> {
                 std::process::exit(SECOND_SIGNAL);
             }
             asked = true;
-            live::say("stopping: what was taken is being finished (a second signal ends it at once)");
+            stderr::say("stopping: what was taken is being finished (a second signal ends it at once)");
             stopper.stop();
         }
     })?;

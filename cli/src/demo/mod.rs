@@ -28,6 +28,7 @@ use crate::pipeline::{self, Settings};
 use crate::report::{Latency, grouped};
 use crate::setup::{self, Mode, Overrides};
 use crate::signals;
+use crate::stderr;
 use load::{Loader, Schedule};
 use mock::MockCluster;
 use verify::{Verified, Verifier};
@@ -58,7 +59,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Outcome, Failure> {
     cluster.create_topic(input, partitions as i32)?;
     cluster.create_topic(output, partitions as i32)?;
     let brokers = cluster.bootstrap_servers();
-    live::say(format_args!(
+    stderr::say(format_args!(
         "embedded broker at {brokers}; topics {input} and {output}, {partitions} partition(s) each"
     ));
 
@@ -67,10 +68,10 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Outcome, Failure> {
     if args.rate.is_none() {
         let preloaded = args.events.min(PRELOAD);
         let began = Instant::now();
-        live::say(format_args!("loading {} records ...", grouped(preloaded)));
+        stderr::say(format_args!("loading {} records ...", grouped(preloaded)));
         loader.produce_to(preloaded, |_| {})?;
         loader.flush()?;
-        live::say(format_args!("loaded in {:.1} s; running {PROGRAM_NAME}", began.elapsed().as_secs_f64()));
+        stderr::say(format_args!("loaded in {:.1} s; running {PROGRAM_NAME}", began.elapsed().as_secs_f64()));
     }
 
     let overrides = Overrides {

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use crate::args::TestArgs;
 use crate::check::{colour, counted, read};
-use crate::live::say;
 use crate::outcome::{Failure, Outcome};
+use crate::stderr::say;
 use expect::{Correction, Mismatch};
 use file::{Case, Problem, TestFile};
 
