@@ -16,7 +16,7 @@ use std::sync::Arc;
 use bumpalo::Bump;
 
 use crate::check::program::ConnectorKind;
-use crate::counters::Counters;
+use crate::counters::{Counters, Totals};
 use crate::decode::{AT_TIMESTAMP, ColumnIndex, DATA, Decoder, EVENT_TYPE, TIME_CREATED, TYPE, UTC_TIME};
 use crate::expr::user::Work;
 use crate::expr::{Context, EventKey, KnownNumber, Origin, Tally};
@@ -60,29 +60,6 @@ pub struct Engine {
     last_type: LastType,
     reporter: Reporter,
     counters: Arc<Counters>,
-}
-
-/// What [`Counters`] publishes, in plain integers.
-#[derive(Debug, Default)]
-pub(crate) struct Totals {
-    pub(crate) records: u64,
-    pub(crate) outputs: u64,
-    pub(crate) malformed: u64,
-    pub(crate) unrouted: u64,
-    pub(crate) filtered: u64,
-    pub(crate) limited: u64,
-    pub(crate) repeated: u64,
-    pub(crate) distinct_forgotten: u64,
-    pub(crate) topicless: u64,
-    pub(crate) shapeless: u64,
-    pub(crate) late: u64,
-    pub(crate) window_refused: u64,
-    pub(crate) runs_dropped: u64,
-    pub(crate) closure_truncated: u64,
-    pub(crate) subsets_withheld: u64,
-    pub(crate) timers_skipped: u64,
-    pub(crate) join_evicted: u64,
-    pub(crate) join_keyless: u64,
 }
 
 /// The type that the last record named: neighbours mostly share it, and then one comparison tells.
@@ -241,7 +218,8 @@ impl Engine {
         if let Some(last) = slots.last_mut() {
             self.settle(last);
         }
-        self.publish_counters();
+        self.tally.tell(&mut self.totals);
+        self.counters.publish(&self.totals);
     }
 
     /// Writes what a commit needs to know of the plan's state, as of this slot.
@@ -390,38 +368,6 @@ impl Engine {
         let unknown = Partition::unknown();
         let partition = self.partitions.get(slot.partition as usize).unwrap_or(&unknown);
         self.reporter.malformed(&partition.topic, partition.number, slot.offset, &malformed);
-    }
-
-    fn publish_counters(&self) {
-        let (totals, tally, counters) = (&self.totals, &self.tally, &*self.counters);
-        for (counter, total) in [
-            (&counters.records, totals.records),
-            (&counters.outputs, totals.outputs),
-            (&counters.malformed, totals.malformed),
-            (&counters.unrouted, totals.unrouted),
-            (&counters.filtered, totals.filtered),
-            (&counters.limited, totals.limited),
-            (&counters.repeated, totals.repeated),
-            (&counters.distinct_forgotten, totals.distinct_forgotten),
-            (&counters.topicless, totals.topicless),
-            (&counters.shapeless, totals.shapeless),
-            (&counters.late, totals.late),
-            (&counters.window_refused, totals.window_refused),
-            (&counters.runs_dropped, totals.runs_dropped),
-            (&counters.closure_truncated, totals.closure_truncated),
-            (&counters.subsets_withheld, totals.subsets_withheld),
-            (&counters.timers_skipped, totals.timers_skipped),
-            (&counters.join_evicted, totals.join_evicted),
-            (&counters.join_keyless, totals.join_keyless),
-            (&counters.overflow, tally.overflow.get()),
-            (&counters.division_by_zero, tally.division_by_zero.get()),
-            (&counters.wrong_type, tally.wrong_type.get()),
-            (&counters.missing_operand, tally.missing_operand.get()),
-            (&counters.out_of_range, tally.out_of_range.get()),
-            (&counters.cut_short, tally.cut_short.get()),
-        ] {
-            Counters::publish(counter, total);
-        }
     }
 }
 

@@ -20,8 +20,8 @@ use std::mem;
 
 use bumpalo::Bump;
 
+use crate::counters::Totals;
 use crate::decode::Decoder;
-use crate::engine::Totals;
 use crate::expr::{Context, EventKey, KnownNumber, Origin, Tally};
 use crate::operators::event_clock::{END, EventClock};
 use crate::operators::kept::{Body, Kept};

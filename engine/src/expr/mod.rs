@@ -17,6 +17,7 @@ use std::cell::Cell;
 use bumpalo::Bump;
 
 use crate::check::program::Function;
+use crate::counters::Totals;
 use crate::decode::{self, Column, ColumnIndex, Field, Fields};
 use crate::json::Kind;
 use crate::number;
@@ -165,6 +166,16 @@ pub(crate) enum Why {
 }
 
 impl Tally {
+    /// Tells how often each cause arose.
+    pub(crate) fn tell(&self, totals: &mut Totals) {
+        totals.overflow = self.overflow.get();
+        totals.division_by_zero = self.division_by_zero.get();
+        totals.wrong_type = self.wrong_type.get();
+        totals.missing_operand = self.missing_operand.get();
+        totals.out_of_range = self.out_of_range.get();
+        totals.cut_short = self.cut_short.get();
+    }
+
     #[cold]
     pub(crate) fn count(&self, why: Why) {
         let counter = match why {

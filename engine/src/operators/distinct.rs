@@ -11,7 +11,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hasher};
 
-use crate::engine::Totals;
+use crate::counters::Totals;
 use crate::expr::{Context, Expr};
 use crate::value::Value;
 

@@ -1,6 +1,6 @@
 //! `.where`, `.having` and `.filter`: an event goes on if the expression is true. Missing and null are not.
 
-use crate::engine::Totals;
+use crate::counters::Totals;
 use crate::expr::{Context, Expr};
 
 #[derive(Debug)]

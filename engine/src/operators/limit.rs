@@ -1,6 +1,6 @@
 //! `.limit(n)`: the first n events go on.
 
-use crate::engine::Totals;
+use crate::counters::Totals;
 
 #[derive(Debug)]
 pub(crate) struct Limit {

@@ -34,7 +34,7 @@ pub(crate) mod tell;
 pub(crate) mod timer;
 pub(crate) mod window;
 
-use crate::engine::Totals;
+use crate::counters::Totals;
 use crate::expr::Context;
 use crate::flow::Out;
 use crate::plan::Stage;

@@ -3,8 +3,8 @@
 //! The line is written once; the descriptors of several targets share its bytes.
 
 use crate::check::program::{self, Topic};
+use crate::counters::Totals;
 use crate::encode::{self, Encoder};
-use crate::engine::Totals;
 use crate::expr::compile::{Compiler, Schema};
 use crate::expr::{Context, EventKey, Expr};
 use crate::slot::{Key, Output, Outputs, Span, TargetIndex};

@@ -1,6 +1,6 @@
 //! `.map` to a map whose fields are known only when it runs: its entries become the fields of the event.
 
-use crate::engine::Totals;
+use crate::counters::Totals;
 use crate::expr::{Context, Expr, RegisterIndex};
 use crate::value::Value;
 
