@@ -51,6 +51,15 @@ impl Aliases<'_> {
         self.captures
     }
 
+    /// The fields that streams see which read the matches, or the results of the join.
+    pub(super) fn passed_on(&self, stream: &str) -> Fields {
+        if self.of_join {
+            let sides: Vec<Fields> = self.steps.iter().map(|side| side.fields.clone()).collect();
+            return Fields::union(stream, &sides);
+        }
+        Fields::of_match(stream, self.steps.iter().filter_map(|step| Some((step.name?, &step.fields))))
+    }
+
     /// The number of a capture, the same for equal ones.
     pub(super) fn capture(&mut self, capture: Capture) -> ExprKind {
         let index = self.captures.iter().position(|known| *known == capture).unwrap_or_else(|| {

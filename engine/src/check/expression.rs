@@ -29,6 +29,8 @@ pub(super) enum Fields {
     Declared(Rc<Shape>),
     /// What `.select` or `.emit` made: no other field is there.
     Made(Rc<Shape>),
+    /// Those of a match, or of the result of a join: [`Scope::aliases`] says what can be read of the captured events.
+    Captured,
 }
 
 /// Every event has a type and a time, whatever its fields.
@@ -41,12 +43,14 @@ pub(super) struct Shape {
     /// In order, for messages.
     names: Vec<String>,
     known: HashSet<String>,
+    /// Fields that may be there although nobody declares them.
+    unsaid: Vec<String>,
 }
 
 impl Shape {
     pub(super) fn new(of: String, names: Vec<String>) -> Self {
         let known = names.iter().cloned().collect();
-        Shape { of, names, known }
+        Shape { of, names, known, unsaid: Vec::new() }
     }
 }
 
@@ -67,24 +71,40 @@ impl Fields {
 
     /// The fields that an event of a merge may have.
     pub(super) fn union(stream: &str, inputs: &[Fields]) -> Self {
-        let mut names = Vec::new();
+        let (mut names, mut unsaid) = (Vec::new(), Vec::new());
         for input in inputs {
             let Some(shape) = input.shape() else { return Fields::Any };
             names.extend(shape.names.iter().filter(|name| !names.contains(*name)).cloned().collect::<Vec<_>>());
+            unsaid.extend(shape.unsaid.iter().cloned());
         }
-        Fields::Made(Rc::new(Shape::new(stream.to_owned(), names)))
+        let shape = Shape { unsaid, ..Shape::new(stream.to_owned(), names) };
+        Fields::Made(Rc::new(shape))
+    }
+
+    /// The fields of a match as other streams see them: every alias's as `alias_field`.
+    pub(super) fn of_match<'f>(stream: &str, aliases: impl Iterator<Item = (&'f str, &'f Fields)>) -> Self {
+        let (mut names, mut unsaid) = (Vec::new(), vec!["_kleene_truncated".to_owned()]);
+        for (alias, fields) in aliases {
+            let Some(shape) = fields.shape() else { return Fields::Any };
+            names.extend(shape.names.iter().map(|name| format!("{alias}_{name}")));
+            let others = shape.unsaid.iter().map(String::as_str).chain(ALWAYS_THERE.iter().copied());
+            unsaid.extend(others.map(|name| format!("{alias}_{name}")));
+        }
+        let shape = Shape { unsaid, ..Shape::new(stream.to_owned(), names) };
+        Fields::Made(Rc::new(shape))
     }
 
     fn shape(&self) -> Option<&Shape> {
         match self {
             Fields::Declared(shape) | Fields::Made(shape) => Some(shape),
-            Fields::None | Fields::BareWords | Fields::Any => None,
+            Fields::None | Fields::BareWords | Fields::Any | Fields::Captured => None,
         }
     }
 
     /// Whether an event may have the field without anyone having to be warned.
     pub(super) fn possibly(&self, name: &str) -> bool {
-        self.shape().is_none_or(|shape| shape.known.contains(name))
+        let there = |shape: &Shape| shape.known.contains(name) || shape.unsaid.iter().any(|unsaid| unsaid == name);
+        self.shape().is_none_or(there)
     }
 
     pub(super) fn certainly(&self, name: &str) -> bool {
@@ -291,7 +311,7 @@ impl Checker<'_> {
     /// Warns of a field that an event probably does not have.
     pub(super) fn expect_field(&mut self, name: &str, span: Span, fields: &Fields) {
         let warning = match fields {
-            _ if fields.certainly(name) || ALWAYS_THERE.contains(&name) => None,
+            _ if fields.possibly(name) || ALWAYS_THERE.contains(&name) => None,
             Fields::Declared(shape) => {
                 Some((shape, format!("the event `{}` declares no field `{name}`", shape.of), None))
             }
@@ -299,7 +319,7 @@ impl Checker<'_> {
                 let note = format!("it has {}", list(&shape.names));
                 Some((shape, format!("an event of `{}` has no field `{name}`", shape.of), Some(note)))
             }
-            Fields::None | Fields::BareWords | Fields::Any => None,
+            Fields::None | Fields::BareWords | Fields::Any | Fields::Captured => None,
         };
         if let Some((shape, message, note)) = warning {
             let suggestion = similar(name, shape.names.iter().map(String::as_str));

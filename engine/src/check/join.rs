@@ -43,7 +43,7 @@ impl<'a> Checker<'a> {
         let ops = &declared.stream.ops;
         let belongs = |op: &&Op| matches!(op.name.text.as_str(), "on" | "window");
         let rest = ops.iter().filter(|op| !belongs(op)).collect();
-        let mut scope = Scope::new(Fields::Any, declared.variables);
+        let mut scope = Scope::new(Fields::Captured, declared.variables);
         let mut inputs = Vec::new();
         let mut aliases = Vec::new();
         for side in sides {

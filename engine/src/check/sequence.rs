@@ -67,6 +67,7 @@ impl<'a> Checker<'a> {
                 rest.push(op);
             }
         }
+        self.expect_partition_field(&outline, &rest, known);
         let span = declared.stream.name.span;
         let resolved = begun.and_then(|()| self.resolve_sequence(outline, span, known));
         match resolved {
@@ -78,6 +79,18 @@ impl<'a> Checker<'a> {
                 let scope = Scope::new(Fields::Any, declared.variables);
                 Sequenced { inputs: Vec::new(), sequence: None, scope, rest }
             }
+        }
+    }
+
+    /// Warns if events lack the field by which the sequence is partitioned: they would be in a partition of their own.
+    fn expect_partition_field(&mut self, outline: &Outline<'a>, rest: &[&Op], known: &Known<'_>) {
+        let Some(field) = &outline.partition_by else { return };
+        let reads = outline.steps.iter().chain(&outline.nots).flat_map(|step| &step.reads);
+        let fields: Vec<Fields> = reads.map(|reads| self.read(reads, known).1).collect();
+        // There such events belong to all partitions, so that one step with the field is enough.
+        let trends = rest.iter().any(|op| op.name.text == "trend_aggregate");
+        if !(trends && fields.iter().any(|fields| fields.possibly(&field.text))) {
+            fields.iter().for_each(|fields| self.expect_field(&field.text, field.span, fields));
         }
     }
 
@@ -130,7 +143,7 @@ impl<'a> Checker<'a> {
         for step in &outline.nots {
             nots.extend(self.candidates(step, count, None, &mut scope, &mut inputs, known));
         }
-        scope.fields = Fields::Any;
+        scope.fields = Fields::Captured;
         scope.alias = None;
         scope.qualifiers.clear();
         let by_trend = steps.iter().any(|step| step.trend.is_some());

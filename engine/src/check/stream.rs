@@ -66,6 +66,10 @@ impl<'a> Checker<'a> {
                 self.operation(op, declared, &mut building);
             }
             let Building { scope, windowing, mut operators, targets, emitted, event_type, published } = building;
+            let passed_on = match (scope.fields, &scope.aliases) {
+                (Fields::Captured, Some(aliases)) => aliases.passed_on(&declared.stream.name.text),
+                (fields, _) => fields,
+            };
             match (operators.first_mut(), scope.aliases) {
                 (Some(Operator::Sequence(sequence)), Some(aliases)) => {
                     sequence.watermark = windowing.watermark;
@@ -77,7 +81,7 @@ impl<'a> Checker<'a> {
                 }
                 _ => {}
             }
-            fields[*index] = scope.fields;
+            fields[*index] = passed_on;
             let processed = operators.iter().any(|operator| matches!(operator, Operator::Process(_)));
             let output = (emitted.is_some() || published.is_some() || processed).then(|| {
                 let own_type = processed && emitted.is_none();

@@ -307,7 +307,7 @@ impl<'a> Checker<'a> {
             let results = self.projections(args, scope, false);
             let calls = scope.aggregation.take().expect("put there just now").calls;
             let first = windowing.partition.map(|(name, _)| name);
-            scope.fields = Fields::of_result(&declared.stream.name.text, first, &results);
+            scope.projected(Fields::of_result(&declared.stream.name.text, first, &results));
             Aggregate { calls, results }
         });
         Window {

@@ -1,49 +1,40 @@
 //! What types values can have, and which expressions can therefore never have one.
 //!
-//! 1. Types come from `event` declarations, literals and functions, and flow through `.select` and `.emit` into the streams
-//!    that read these. Behind anything else that makes new fields, and of events that are not declared, nothing is known.
+//! 1. Types come from `event` declarations, literals, functions and aggregates, and flow through every operator that makes
+//!    new fields of old ones: `fields` says what an event has, `state` what windows, sequences and joins make of it.
+//!    Nothing is known of events that are not declared, of what a declared function gives, and behind a `.map` or
+//!    `.process` whose fields only show when it runs.
 //! 2. Everything found here is a warning: data need not be as it is declared, and a program with such an expression runs.
 //! 3. An expression is warned of once, at its innermost cause: what is made of it may be anything.
 
+mod fields;
 mod kinds;
 mod rules;
+mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::program::{Expr, ExprKind, Function, Input, Operator, Origin, Program, Projection};
+use super::program::{
+    Expr, ExprKind, Function, Input, Operator, Origin, Piece, Program, Projection, Stream, Tell, Topic,
+};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::syntax::ast::{BinaryOp, Span, UnaryOp};
+use fields::{Captured, Fields, Known, Row};
 use kinds::Kinds;
-
-/// What is known of the fields of a stream's events. A field that is not among them may be anything.
-type Fields = Rc<HashMap<String, Known>>;
-
-/// What is known of a field.
-#[derive(Clone, Copy)]
-struct Known {
-    kinds: Kinds,
-    /// Where it is declared.
-    declared: Option<Span>,
-}
 
 /// Warns of the expressions of a program that never have a value, or always the same.
 pub(super) fn check(program: &Program) -> Vec<Diagnostic> {
     let mut variables = Vec::new();
     let mut found = Vec::new();
     for variable in &program.variables {
-        let kinds = Typing { fields: &Fields::default(), variables: &variables, found: &mut found }.of(&variable.value);
+        let row = Row::default();
+        let kinds = Typing { row: &row, aggregates: &[], variables: &variables, found: &mut found }.of(&variable.value);
         variables.push(kinds);
     }
-    let events = program.events.iter().map(|event| {
-        let known = |field: &super::program::Field| Known {
-            kinds: Kinds::declared(&field.ty),
-            declared: Some(field.name.span),
-        };
-        let fields: HashMap<String, Known> =
-            event.fields.iter().map(|field| (field.name.text.clone(), known(field))).collect();
-        (event.name.text.as_str(), Rc::new(fields))
-    });
+    let events = program.events.iter().map(|event| (event.name.text.as_str(), Rc::new(Fields::declared(event))));
     let mut streams = Streams {
         program,
         events: events.collect(),
@@ -59,117 +50,121 @@ pub(super) fn check(program: &Program) -> Vec<Diagnostic> {
 
 struct Streams<'p> {
     program: &'p Program,
-    events: HashMap<&'p str, Fields>,
+    events: HashMap<&'p str, Rc<Fields>>,
     /// By stream: the fields of the events that it lets out, once they are known.
-    made: Vec<Option<Fields>>,
+    made: Vec<Option<Rc<Fields>>>,
     /// By variable.
     variables: &'p [Kinds],
     found: Vec<Diagnostic>,
 }
 
-impl Streams<'_> {
+impl<'p> Streams<'p> {
     /// Goes through a stream, after those that it reads; at most `depth` of them feed each other.
-    fn made(&mut self, index: usize, depth: usize) -> Fields {
+    fn made(&mut self, index: usize, depth: usize) -> Rc<Fields> {
         if let Some(fields) = self.made.get(index).cloned().flatten() {
             return fields;
         }
-        let Some(stream) = self.program.streams.get(index).filter(|_| depth > 0) else { return Fields::default() };
-        let mut fields = Vec::new();
+        let program = self.program;
+        let Some(stream) = program.streams.get(index).filter(|_| depth > 0) else { return Rc::default() };
+        let mut inputs = Vec::new();
         for Input { from, predicate } in &stream.inputs {
             let input = match from {
-                Origin::Source(source) => self.of_event(&self.program.sources[*source].event.text),
+                Origin::Source(source) => self.of_event(&program.sources[*source].event.text),
                 Origin::Event(name) => self.of_event(name),
-                Origin::Timer(_) => Fields::default(),
+                Origin::Timer(_) => Rc::new(Fields::of_timer()),
                 Origin::Stream(read) => self.made(*read, depth - 1),
             };
             if let Some(predicate) = predicate {
-                self.condition(predicate, &input);
+                self.condition(predicate, &Row::of(input.clone()));
             }
-            fields.push(input);
+            inputs.push(input);
         }
-        let mut fields = match &fields[..] {
-            [one] => one.clone(),
-            several => union(several),
+        let mut row = match &inputs[..] {
+            [one] => Row::of(one.clone()),
+            several => Row::of(Rc::new(Fields::of_any(several))),
         };
         for operator in &stream.operators {
-            fields = self.behind(operator, fields);
+            row = self.behind(operator, &inputs, row);
         }
-        self.made[index] = Some(fields.clone());
-        fields
+        self.published(stream, &row);
+        self.made[index] = Some(row.fields.clone());
+        row.fields
     }
 
-    fn of_event(&self, name: &str) -> Fields {
+    fn of_event(&self, name: &str) -> Rc<Fields> {
         self.events.get(name).cloned().unwrap_or_default()
     }
 
-    /// The fields of the events that an operator lets out.
-    fn behind(&mut self, operator: &Operator, fields: Fields) -> Fields {
+    /// What is known of the events that an operator lets out. Those of sequences and joins look at the stream's `inputs`.
+    fn behind(&mut self, operator: &Operator, inputs: &[Rc<Fields>], row: Row) -> Row {
         match operator {
-            Operator::Where(condition) => {
-                self.condition(condition, &fields);
-                fields
+            Operator::Where(condition) => self.condition(condition, &row),
+            Operator::Select(projections) | Operator::Emit(projections) => {
+                return Row { fields: Rc::new(self.projected(projections, &row)), ..row };
             }
-            Operator::Select(projections) | Operator::Emit(projections) => self.projected(projections, &fields),
-            Operator::Distinct(value) => {
-                value.iter().for_each(|value| _ = self.of(value, &fields));
-                fields
+            Operator::Distinct(value) => value.iter().for_each(|value| _ = self.of(value, &row)),
+            Operator::PartitionBy(value) => _ = self.of(value, &row),
+            Operator::OrderBy(keys) => keys.iter().for_each(|key| _ = self.of(&key.value, &row)),
+            Operator::Limit(_) => {}
+            Operator::Tell(Tell { pieces, .. }) => {
+                let values =
+                    pieces.iter().filter_map(|piece| if let Piece::Value(value) = piece { Some(value) } else { None });
+                values.for_each(|value| _ = self.of(value, &row));
             }
-            Operator::PartitionBy(value) => {
-                self.of(value, &fields);
-                fields
+            // The fields of what comes out are known only when it runs.
+            Operator::Map(value) | Operator::Process(value) => {
+                self.of(value, &row);
+                return Row { fields: Rc::default(), ..row };
             }
-            Operator::OrderBy(keys) => {
-                keys.iter().for_each(|key| _ = self.of(&key.value, &fields));
-                fields
-            }
-            Operator::Limit(_) | Operator::Tell(_) => fields,
-            Operator::Window(window) => match &window.aggregate {
-                None => fields,
-                Some(aggregate) => {
-                    let arguments = aggregate.calls.iter().filter_map(|call| call.argument.as_ref());
-                    arguments.for_each(|argument| _ = self.of(argument, &fields));
-                    Fields::default()
+            Operator::Window(window) => {
+                if let Some(aggregate) = &window.aggregate {
+                    return self.aggregated(aggregate, window.partition_by.as_ref(), &row);
                 }
-            },
-            // Their results have other fields, of which nothing is known before they run.
-            _ => Fields::default(),
+            }
+            Operator::Sequence(sequence) => return self.matched(sequence, inputs),
+            Operator::Join(join) => return self.joined(join, inputs),
+        }
+        row
+    }
+
+    fn projected(&mut self, projections: &[Projection], row: &Row) -> Fields {
+        let made = projections.iter().map(|projection| {
+            let kinds = self.of(&projection.value, row);
+            let declared = row.declared(&projection.value, &[]);
+            (projection.name.text.clone(), Known { kinds, declared })
+        });
+        Fields::made(made)
+    }
+
+    /// What `.to` computes of the events that have come through.
+    fn published(&mut self, stream: &Stream, row: &Row) {
+        for target in stream.output.iter().flat_map(|output| &output.targets) {
+            let target = &self.program.targets[*target];
+            target.key.iter().for_each(|key| _ = self.of(key, row));
+            if let Topic::Computed(topic) = &target.topic {
+                self.of(topic, row);
+            }
         }
     }
 
-    fn projected(&mut self, projections: &[Projection], fields: &Fields) -> Fields {
-        let made = projections.iter().map(|projection| {
-            let declared = match &projection.value.kind {
-                ExprKind::Field(name) => fields.get(name).and_then(|known| known.declared),
-                _ => None,
-            };
-            let kinds = self.of(&projection.value, fields);
-            (projection.name.text.clone(), Known { kinds, declared })
-        });
-        Rc::new(made.collect())
+    fn of(&mut self, expr: &Expr, row: &Row) -> Kinds {
+        self.typing(row).of(expr)
     }
 
-    fn of(&mut self, expr: &Expr, fields: &Fields) -> Kinds {
-        Typing { fields, variables: self.variables, found: &mut self.found }.of(expr)
+    fn condition(&mut self, expr: &Expr, row: &Row) {
+        self.typing(row).condition(expr, "a condition");
     }
 
-    fn condition(&mut self, expr: &Expr, fields: &Fields) {
-        Typing { fields, variables: self.variables, found: &mut self.found }.condition(expr, "a condition");
+    fn typing<'t>(&'t mut self, row: &'t Row) -> Typing<'t> {
+        Typing { row, aggregates: &[], variables: self.variables, found: &mut self.found }
     }
-}
-
-/// What is known of events that may come from any of these.
-fn union(inputs: &[Fields]) -> Fields {
-    let Some((first, rest)) = inputs.split_first() else { return Fields::default() };
-    let everywhere = first.iter().filter_map(|(name, known)| {
-        let kinds = rest.iter().try_fold(known.kinds, |kinds, fields| Some(kinds.or(fields.get(name)?.kinds)))?;
-        Some((name.clone(), Known { kinds, declared: known.declared }))
-    });
-    Rc::new(everywhere.collect())
 }
 
 /// The types in one expression.
 struct Typing<'t> {
-    fields: &'t Fields,
+    row: &'t Row,
+    /// The calls of aggregates, in the results of an aggregation.
+    aggregates: &'t [Known],
     variables: &'t [Kinds],
     found: &'t mut Vec<Diagnostic>,
 }
@@ -193,7 +188,9 @@ impl Typing<'_> {
                 entries.iter().for_each(|(_, value)| _ = self.of(value));
                 Kinds::MAP
             }
-            ExprKind::Field(name) => self.fields.get(name).map_or(Kinds::ANY, |known| known.kinds),
+            ExprKind::Field(name) => self.row.fields.kinds(name),
+            ExprKind::Captured(index) => self.captured(*index, expr),
+            ExprKind::Aggregate(index) => self.aggregates.get(*index).map_or(Kinds::ANY, |known| known.kinds),
             ExprKind::Event => Kinds::MAP,
             ExprKind::Variable(index) => self.variables.get(*index).copied().unwrap_or(Kinds::ANY),
             ExprKind::Member { of, .. } => {
@@ -237,9 +234,27 @@ impl Typing<'_> {
                 self.of(body);
                 Kinds::ANY
             }
-            // What a function makes, an aggregate or a sequence, and what a lambda is given.
-            _ => Kinds::ANY,
+            ExprKind::UserCall { args, .. } => {
+                args.iter().for_each(|arg| _ = self.of(arg));
+                Kinds::ANY
+            }
+            // What a lambda is given, or a function.
+            ExprKind::Parameter(_) | ExprKind::Local(_) => Kinds::ANY,
         }
+    }
+
+    /// What is read of captured events. An aggregate that can use none of their values is warned of.
+    fn captured(&mut self, index: usize, expr: &Expr) -> Kinds {
+        let Some(Captured { known, unusable }) = self.row.captures.get(index) else { return Kinds::ANY };
+        let Some(name) = unusable else { return known.kinds };
+        let message = format!("`{name}` takes {}, and this is {}", Kinds::NUMBER, known.kinds);
+        let diagnostic = Diagnostic::new(Code::NeverValue, expr.span, message).label(format!(
+            "expected {}, found {}",
+            Kinds::NUMBER,
+            known.kinds
+        ));
+        self.report(diagnostic, &[expr]);
+        Kinds::ANY
     }
 
     /// Warns if the expression can never be true.
@@ -346,11 +361,10 @@ impl Typing<'_> {
     /// With the places where the fields are declared that the operands are.
     fn report(&mut self, mut diagnostic: Diagnostic, operands: &[&Expr]) {
         for operand in operands {
-            if let ExprKind::Field(name) = &operand.kind
-                && let Some(Known { declared: Some(span), .. }) = self.fields.get(name)
-                && !diagnostic.related.iter().any(|(known, _)| known == span)
+            if let Some(span) = self.row.declared(operand, self.aggregates)
+                && !diagnostic.related.iter().any(|(known, _)| *known == span)
             {
-                diagnostic = diagnostic.related(*span, "declared here");
+                diagnostic = diagnostic.related(span, "declared here");
             }
         }
         self.found.push(diagnostic);
