@@ -155,6 +155,36 @@ keeps state in 1 step
 }
 
 #[test]
+fn the_plan_says_what_states_need_to_be_right_in_several_members() {
+    let program = "connector K = kafka(brokers: \"127.0.0.1:1\")\n\
+        stream Ticks = Tick.from(K, topic: \"ticks\", key: symbol)\nstream Quotes = Quote.from(K, topic: \"quotes\")\n\
+        stream A = Ticks.partition_by(symbol).window(1m).aggregate(n: count()).emit()\n\
+        stream B = Ticks.partition_by(venue).window(1m).aggregate(n: count()).emit()\n\
+        stream C = Quotes.partition_by(venue).window(1m).aggregate(n: count()).emit()\n\
+        stream D = Quotes.window(1m).aggregate(n: count()).emit()\n\
+        stream E = join(Ticks, Quotes).on(Ticks.symbol == Quotes.symbol).emit(n: Ticks.n)\n\
+        stream F = Ticks as a -> Quotes where symbol == a.symbol as b .within(1m).emit(n: a.n)\n";
+    let folder =
+        folder(&[("p.vpl", program), ("without.vpl", "stream A = T.window(9).aggregate(n: count()).emit()\n")]);
+    let finished = run(folder.path(), &["plan", "p.vpl"]).ok();
+    let said: Vec<&str> = finished.stdout.lines().filter_map(|line| line.trim().strip_prefix("right ")).collect();
+    let expected = [
+        "in several members, too: its topics are keyed so",
+        "in one member only: topic ticks is keyed by symbol",
+        "in several members only if its topics are keyed by venue",
+        "in one member only: this is one state for all events",
+        "in several members only if all sides' topics are keyed by it, and have as many partitions",
+        "in one member only, unless events that match lie in partitions of one number",
+    ];
+    assert_eq!(said, expected);
+    assert!(
+        finished.stdout.contains("  K, ticks: Tick, also where a record names no type; keyed by symbol; from latest")
+    );
+    let finished = run(folder.path(), &["plan", "without.vpl"]).ok();
+    assert!(!finished.stdout.contains("member"), "nothing is read in several members: {}", finished.stdout);
+}
+
+#[test]
 fn simulate_reads_evt_files_and_says_which_line_is_wrong() {
     let program = "event A:\n    n: int\n    s: str\nstream B = A.emit(n: n, s: s)\n";
     let folder = folder(&[

@@ -105,6 +105,7 @@ codes! {
     NeverTrue "W008" "a condition that is never true",
     UnusedVariable "W009" "a variable that nothing uses",
     TopicTwice "W010" "a topic that is used twice",
+    AcrossPartitions "W011" "a state by something else than its topic's key",
 }
 
 impl Code {

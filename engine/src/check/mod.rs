@@ -10,7 +10,8 @@
 //! 6. `source`, `sequence`, `stream`, `window`, `events`, `target`: what a stream reads, does and publishes, each stream after those
 //!    that it reads, so that its fields are known.
 //!
-//! 6. `typing`, `usage`: what in the resolved program can never have a value, is never true, or never used.
+//! 7. `typing`, `usage`, `keys`: what in the resolved program can never have a value, is never true, never used, or
+//!    kept by something else than what keys its topic.
 //!
 //! `expression` resolves the expressions of passes 3, 4 and 6, `aliases` what they say of captured events; `support` says
 //! which parts of the language are refused.
@@ -27,6 +28,7 @@ mod expression;
 mod function;
 mod graph;
 mod join;
+pub(crate) mod keys;
 mod names;
 mod outline;
 pub mod program;
@@ -78,6 +80,7 @@ pub fn check(source: &SourceFile, env: Environment<'_>) -> (Option<Program>, Vec
     // What is not used may be what is wrong.
     if !diagnostics.iter().any(Diagnostic::is_error) {
         diagnostics.extend(usage::check(&program, source.text()));
+        diagnostics.extend(keys::check(&program, source.text()));
     }
     diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.code));
     // The repetitions of a loop have the same problems in the same places.

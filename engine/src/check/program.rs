@@ -280,6 +280,8 @@ pub struct Source {
     pub auto_offset_reset: OffsetReset,
     /// The consumer group: what `.from` says, else its connector.
     pub group_id: Option<At<String>>,
+    /// `key:`: the field that is, or goes with, the key of the topic's records: where it is equal, they share a partition.
+    pub key: Option<At<String>>,
     /// Properties of librdkafka that are given here.
     pub properties: Vec<Property>,
     /// The whole `EVENT.from(…)`.

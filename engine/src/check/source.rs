@@ -57,6 +57,7 @@ impl<'a> Checker<'a> {
             topic: At { value: String::new(), span: connector.span },
             auto_offset_reset: OffsetReset::Latest,
             group_id: None,
+            key: None,
             properties: Vec::new(),
             span: declared.stream.source.span,
         };
@@ -105,6 +106,7 @@ impl<'a> Checker<'a> {
             match key.as_str() {
                 "topic" => topic = self.not_empty(value, "a topic"),
                 "group_id" => source.group_id = self.not_empty(value, "a consumer group"),
+                "key" => source.key = self.key_field(value, &source.event),
                 "auto_offset_reset" => reset = self.offset_reset(value),
                 "brokers" | "bootstrap_servers" | "exactly_once" => self.belongs_to_connector(param),
                 _ => source.properties.extend(self.property(&param.key, value)),
@@ -116,6 +118,17 @@ impl<'a> Checker<'a> {
         }
         source.topic = topic?;
         Some(())
+    }
+
+    /// `key:` names a field of the events that arrive.
+    fn key_field(&mut self, key: At<String>, event: &Name) -> Option<At<String>> {
+        let key = self.not_empty(key, "the field of the key")?;
+        if let Some(declared) = self.program.events.iter().find(|declared| declared.name.text == event.text) {
+            let names = declared.fields.iter().map(|field| field.name.text.clone()).collect();
+            let fields = Fields::Declared(Rc::new(Shape::new(event.text.clone(), names)));
+            self.expect_field(&key.value, key.span, &fields);
+        }
+        Some(key)
     }
 
     fn belongs_to_connector(&mut self, param: &Param) {

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::check::keys::{self, Division, State};
 use crate::check::program::{
     AggregateFunction, ConnectorKind, Emission, ExprKind, Join, OffsetReset, Operator, Origin, Program, Projection,
     Sequence, Stream, Topic, Window, WindowKind,
@@ -44,6 +45,9 @@ pub struct SourceDescription {
     pub assumes_type: bool,
     /// Where a group without a committed offset begins; `None` for a file.
     pub begins: Option<&'static str>,
+    /// By which field the topic is keyed, if a `.from` says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keyed_by: Option<String>,
 }
 
 /// A stream.
@@ -68,12 +72,17 @@ pub struct Step {
     pub does: String,
     /// What it keeps from one event to the next, and at most how much; `None`: nothing.
     pub state: Option<String>,
+    /// What it takes for several members of a consumer group to share it; `None` without state, and without Kafka.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub members: Option<String>,
 }
 
 impl Plan {
     /// Describes the plan of `program`, which `source` is the text of.
     pub fn describe(&self, program: &Program, source: &SourceFile) -> Description {
-        let describe = Describe { program, source };
+        let kafka = |from: &super::Source| matches!(self.connectors[from.connector].kind, ConnectorKind::Kafka(_));
+        let states = if self.sources.iter().any(kafka) { keys::states(program) } else { Vec::new() };
+        let describe = Describe { program, source, states };
         let own = self.decoded_fields().filter(|name| !RESERVED.contains(name));
         let mut decoded: Vec<String> = own.map(str::to_owned).collect();
         decoded.sort_unstable();
@@ -81,7 +90,7 @@ impl Plan {
             sources: self.sources.iter().map(|source| describe.source(self, source)).collect(),
             decoded,
             keeps_all_fields: self.keep_fields,
-            streams: program.streams.iter().map(|stream| describe.stream(stream)).collect(),
+            streams: (0..program.streams.len()).map(|stream| describe.stream(stream)).collect(),
         }
     }
 }
@@ -89,6 +98,8 @@ impl Plan {
 struct Describe<'p> {
     program: &'p Program,
     source: &'p SourceFile,
+    /// How the states lie in the partitions of Kafka's topics.
+    states: Vec<State<'p>>,
 }
 
 impl Describe<'_> {
@@ -106,11 +117,15 @@ impl Describe<'_> {
                 OffsetReset::Earliest => "earliest",
                 OffsetReset::Latest => "latest",
             }),
+            keyed_by: source
+                .declared
+                .iter()
+                .find_map(|from| Some(self.program.sources[*from].key.as_ref()?.value.clone())),
         }
     }
 
-    fn stream(&self, stream: &Stream) -> StreamDescription {
-        let mut steps = Vec::new();
+    fn stream(&self, index: usize) -> StreamDescription {
+        let stream: &Stream = &self.program.streams[index];
         let reads = stream.inputs.iter().map(|input| {
             let from = match &input.from {
                 Origin::Source(source) => {
@@ -131,13 +146,16 @@ impl Describe<'_> {
             }
         });
         let reads = reads.collect();
-        steps.extend(stream.operators.iter().map(|operator| self.step(operator)));
+        let steps = stream.operators.iter().enumerate().map(|(place, operator)| {
+            let members = self.states.iter().find(|state| (state.stream, state.operator) == (index, place));
+            Step { members: members.map(|state| members_of(operator, state)), ..self.step(operator) }
+        });
         let output = stream.output.as_ref();
         let publishes = output.into_iter().flat_map(|output| &output.targets).map(|target| self.target(*target));
         StreamDescription {
             name: stream.name.text.clone(),
             reads,
-            steps,
+            steps: steps.collect(),
             publishes: publishes.collect(),
             output: output
                 .map(|output| output.event_type.clone().unwrap_or_else(|| "events of their own types".into())),
@@ -176,7 +194,7 @@ impl Describe<'_> {
                 (format!("order by {}", keys.join(", ")), Some("the rows of one closing".to_owned()))
             }
         };
-        Step { does, state }
+        Step { does, state, members: None }
     }
 
     fn window(&self, window: &Window) -> (String, Option<String>) {
@@ -305,6 +323,27 @@ impl Describe<'_> {
     }
 }
 
+/// What it takes for several members of a group to share a state, each of which sees some partitions of the topics.
+fn members_of(operator: &Operator, state: &State<'_>) -> String {
+    match (&state.division, operator) {
+        (Division::ByKey, _) => "in several members, too: its topics are keyed so".to_owned(),
+        (Division::Across(keyed), _) => {
+            format!("in one member only: topic {} is keyed by {}", keyed.topic, keyed.fields[0])
+        }
+        (Division::Whole(_), Operator::Sequence(_)) => {
+            "in one member only, unless events that match lie in partitions of one number".to_owned()
+        }
+        (Division::Whole(_), _) => "in one member only: this is one state for all events".to_owned(),
+        (Division::Unknown, Operator::Join(_)) => {
+            "in several members only if all sides' topics are keyed by it, and have as many partitions".to_owned()
+        }
+        (Division::Unknown, _) => {
+            let by = state.by.map_or("it", |(by, _)| by);
+            format!("in several members only if its topics are keyed by {by}")
+        }
+    }
+}
+
 /// What a window keeps that needs its events or their values.
 const HELD: &str = "the values of events in open windows, at most HELD; beyond that events are refused, and counted";
 
@@ -337,6 +376,9 @@ impl fmt::Display for Description {
             if source.assumes_type {
                 write!(f, ", also where a record names no type")?;
             }
+            if let Some(field) = &source.keyed_by {
+                write!(f, "; keyed by {field}")?;
+            }
             match source.begins {
                 Some(begins) => writeln!(f, "; from {begins} without a committed offset")?,
                 None => writeln!(f)?,
@@ -362,6 +404,9 @@ impl fmt::Display for Description {
                 writeln!(f, "  {}", step.does)?;
                 if let Some(state) = &step.state {
                     writeln!(f, "      keeps {state}")?;
+                }
+                if let Some(members) = &step.members {
+                    writeln!(f, "      right {members}")?;
                 }
             }
             match &stream.output {
