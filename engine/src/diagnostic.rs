@@ -106,6 +106,7 @@ codes! {
     UnusedVariable "W009" "a variable that nothing uses",
     TopicTwice "W010" "a topic that is used twice",
     AcrossPartitions "W011" "a state by something else than its topic's key",
+    HalfWindow "W012" "a window without an aggregate, or the reverse",
 }
 
 impl Code {

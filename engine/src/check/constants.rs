@@ -162,12 +162,17 @@ impl<'a> Checker<'a> {
 
     /// Reports keys that stand twice.
     pub(super) fn given_twice(&mut self, keys: impl IntoIterator<Item = (String, Span)>) {
+        self.twice(keys, "leave one of them out");
+    }
+
+    /// The same, with what is to be done about it.
+    pub(super) fn twice(&mut self, keys: impl IntoIterator<Item = (String, Span)>, help: &str) {
         let mut seen: HashMap<String, Span> = HashMap::new();
         for (key, span) in keys {
             if let Some(first) = seen.get(&key) {
                 let diagnostic = Diagnostic::new(Code::DuplicateName, span, format!("`{key}` is given twice"))
                     .related(*first, "given first")
-                    .help("leave one of them out");
+                    .help(help);
                 self.report(diagnostic);
             } else {
                 seen.insert(key, span);

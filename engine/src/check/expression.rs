@@ -232,6 +232,7 @@ impl Checker<'_> {
             },
             Tree::Lambda { .. } => {
                 let diagnostic = Diagnostic::new(Code::WrongArguments, expr.span, "a lambda cannot stand here")
+                    .note("`>=` compares, and `=>` makes a lambda")
                     .help("lambdas are the second argument of `map` and `filter`, and the argument of `.filter`, `.map` and `.process`");
                 self.report(diagnostic);
                 ExprKind::Null
@@ -437,7 +438,9 @@ impl Checker<'_> {
             diagnostic.note(format!("`{name}` is an aggregate; it stands in `.aggregate`"))
         } else {
             let functions = Function::ALL.iter().map(|(_, known, ..)| *known);
-            diagnostic.suggest(similar(name, functions).or_else(|| self.names.functions.similar(name)))
+            let own = support::foreign(support::FOREIGN_FUNCTIONS, name);
+            let meant = own.or_else(|| similar(name, functions)).or_else(|| self.names.functions.similar(name));
+            diagnostic.suggest(meant.or_else(|| similar(name, support::AGGREGATES.iter().copied())))
         };
         self.report(diagnostic);
     }

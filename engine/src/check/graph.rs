@@ -130,7 +130,7 @@ impl<'a> Checker<'a> {
 
     /// A stream that puts nothing out is of use only to those that read it.
     pub(super) fn report_unread(&mut self, streams: &[Declared<'a>], silent: &[bool]) {
-        if !self.names.broken.is_empty() {
+        if !self.torn.is_empty() {
             return;
         }
         let mut read = vec![false; streams.len()];

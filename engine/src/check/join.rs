@@ -53,7 +53,8 @@ impl<'a> Checker<'a> {
             let name = Some(name_of(side).text.as_str());
             aliases.push(Alias { name, events: vec![&side.source.text], fields, closure: false });
         }
-        self.given_twice(sides.iter().map(|side| (name_of(side).text.clone(), name_of(side).span)));
+        let names = sides.iter().map(|side| (name_of(side).text.clone(), name_of(side).span));
+        self.twice(names, "give one of them another name: `stream other = A`");
         scope.aliases = Some(Aliases { steps: aliases, own: None, captures: Vec::new(), closed: false, of_join: true });
         if sides.len() < 2 || sides.len() > MAX_SIDES {
             let message = format!("a join has 2 to {MAX_SIDES} sides, not {}", sides.len());

@@ -72,6 +72,8 @@ pub fn check(source: &SourceFile, env: Environment<'_>) -> (Option<Program>, Vec
         program: Program::default(),
         visible: Default::default(),
         functions: Default::default(),
+        torn: diagnostics.iter().filter(|found| found.is_error()).map(|found| found.span).collect(),
+        torn_events: HashSet::new(),
         diagnostics: Vec::new(),
     };
     checker.run(&statements, &tree.broken);
@@ -107,6 +109,10 @@ struct Checker<'a> {
     program: Program,
     visible: constants::Visible<'a>,
     functions: function::Functions,
+    /// Where the text has syntax errors, so that parts of it are not known.
+    torn: Vec<Span>,
+    /// The events with such a place, whose fields are not all known.
+    torn_events: HashSet<&'a str>,
     diagnostics: Vec<Diagnostic>,
 }
 

@@ -206,7 +206,7 @@ impl<'a> Checker<'a> {
             self.report(diagnostic);
         }
         let aliases = outline.steps.iter().chain(absence).filter_map(|step| step.alias);
-        self.given_twice(aliases.map(|alias| (alias.text.clone(), alias.span)));
+        self.twice(aliases.map(|alias| (alias.text.clone(), alias.span)), "give one of them another alias");
         Some(())
     }
 

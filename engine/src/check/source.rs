@@ -8,7 +8,7 @@ use super::expression::{Fields, Scope, Shape};
 use super::graph::names_read;
 use super::program::{At, ConnectorKind, Input, Kafka, OffsetReset, Origin, Source, Timer};
 use super::{Checker, Declared};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, similar};
 use crate::syntax::ast::{self, Arg, Branch, Name, OpKind, Param, SourceKind, Span};
 
 impl<'a> Checker<'a> {
@@ -114,7 +114,8 @@ impl<'a> Checker<'a> {
         }
         source.auto_offset_reset = reset.map_or(OffsetReset::Latest, |reset| reset.value);
         if topic.is_none() && !topic_named {
-            self.missing_topic(connector, ".from");
+            let named = params.iter().map(|param| &param.key);
+            self.missing_topic(connector, ".from", named);
         }
         source.topic = topic?;
         Some(())
@@ -138,11 +139,15 @@ impl<'a> Checker<'a> {
         self.report(diagnostic);
     }
 
-    pub(super) fn missing_topic(&mut self, connector: &Name, of: &str) {
+    /// Neither an argument of this operation nor its connector is a topic; one of the arguments may be misspelt.
+    pub(super) fn missing_topic<'n>(&mut self, connector: &Name, of: &str, mut named: impl Iterator<Item = &'n Name>) {
         let message = format!("neither this `{of}` nor the connector `{}` names a topic", connector.text);
-        let diagnostic = Diagnostic::new(Code::MissingTopic, connector.span, message)
-            .help(format!("name it here: `{of}({}, topic: \"…\")`", connector.text));
-        self.report(diagnostic);
+        let misspelt = named.find(|name| similar(&name.text, ["topic"]).is_some());
+        self.report(match misspelt {
+            Some(name) => Diagnostic::new(Code::MissingTopic, name.span, message).suggest(Some("topic")),
+            None => Diagnostic::new(Code::MissingTopic, connector.span, message)
+                .help(format!("name it here: `{of}({}, topic: \"…\")`", connector.text)),
+        });
     }
 
     pub(super) fn connector_index(&mut self, name: &Name) -> Option<usize> {

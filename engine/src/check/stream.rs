@@ -8,11 +8,11 @@ use super::join::Joined;
 use super::outline::OF_SEQUENCES;
 use super::program::{ExprKind, Operator, OrderKey, Output, Projection, Stream, Target, Watermark};
 use super::sequence::{Known, Sequenced};
-use super::support::{OPERATIONS, Support};
+use super::support::{FOREIGN_OPERATIONS, OPERATIONS, Support, foreign};
 use super::window::{Windowing, inherited};
 use super::{Checker, Declared};
 use crate::diagnostic::{Code, Diagnostic, similar};
-use crate::syntax::ast::{self, Arg, Name, Op, OpKind};
+use crate::syntax::ast::{self, Arg, Name, Op, OpKind, SourceKind};
 
 /// A stream while its operations are gone through.
 pub(super) struct Building<'s> {
@@ -40,6 +40,7 @@ impl<'a> Checker<'a> {
             let declared = streams[*index];
             self.check_source_names(declared.stream);
             self.check_shape(&declared.stream.ops);
+            self.check_window(&declared.stream.ops, matches!(declared.stream.source.kind, SourceKind::Join { .. }));
             let (inputs, scope, first, ops) = if self.is_sequence(declared.stream) {
                 let known = Known { shapes: &shapes, streams: &fields };
                 let Sequenced { inputs, scope, sequence, rest } = self.sequence(declared, sources[*index], &known);
@@ -110,7 +111,8 @@ impl<'a> Checker<'a> {
             let names = event.fields.iter().map(|field| field.name.text.clone()).collect();
             (event.name.text.clone(), Rc::new(Shape::new(event.name.text.clone(), names)))
         };
-        self.program.events.iter().map(shape).collect()
+        let whole = |event: &&super::program::EventType| !self.torn_events.contains(event.name.text.as_str());
+        self.program.events.iter().filter(whole).map(shape).collect()
     }
 
     fn operation(&mut self, op: &'a Op, declared: Declared<'a>, building: &mut Building<'a>) {
@@ -118,9 +120,11 @@ impl<'a> Checker<'a> {
         match OPERATIONS.iter().find(|(known, _)| *known == name).map(|(_, support)| *support) {
             None => {
                 let diagnostic =
-                    Diagnostic::new(Code::UnknownOperation, op.name.span, format!("there is no operation `.{name}`"))
-                        .suggest(similar(name, OPERATIONS.iter().map(|(known, _)| *known)));
-                self.report(diagnostic);
+                    Diagnostic::new(Code::UnknownOperation, op.name.span, format!("there is no operation `.{name}`"));
+                self.report(match foreign(FOREIGN_OPERATIONS, name) {
+                    Some(help) => diagnostic.help(help),
+                    None => diagnostic.suggest(similar(name, OPERATIONS.iter().map(|(known, _)| *known))),
+                });
                 building.scope.fields = Fields::Any;
                 return;
             }
@@ -270,8 +274,15 @@ impl<'a> Checker<'a> {
             _ => {
                 let message = format!("`.{name}` takes 1 argument, not {}", args.len());
                 let mut diagnostic = Diagnostic::new(Code::WrongArguments, op.span, message);
-                if args.len() > 1 && matches!(name.as_str(), "where" | "having" | "filter") {
-                    diagnostic = diagnostic.help("join conditions with `and`");
+                match name.as_str() {
+                    "where" | "having" | "filter" if args.len() > 1 => {
+                        diagnostic = diagnostic.help("join conditions with `and`");
+                    }
+                    "partition_by" | "distinct" if args.len() > 1 => {
+                        diagnostic = diagnostic
+                            .help("make them one field in a stream before this one: `.select(…, both: a + b)`");
+                    }
+                    _ => {}
                 }
                 self.report(diagnostic);
                 None

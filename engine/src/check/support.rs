@@ -54,7 +54,7 @@ pub(super) const OPERATIONS: &[(&str, Support)] = &[
     ("any", Support::Refused("declare a stream for each alternative and `merge` them")),
     ("all", Support::Refused("write a sequence with `->`, or a `join`")),
     ("first", Support::Refused("`.limit(1)` passes the first event")),
-    ("concurrent", Support::Refused("run more lanes: `--lanes N`")),
+    ("concurrent", Support::Refused("start kolo several times: they share the partitions of a consumer group")),
     ("collect", Support::Refused("`.aggregate(all: collect(x))` collects values")),
     ("on_error", Support::Refused("leave it out: malformed records and missing values are counted and reported")),
 ];
@@ -80,6 +80,51 @@ pub(super) const AGGREGATES: &[&str] = &[
     "min_trends",
     "max_trends",
 ];
+
+/// What other languages call operations, and how VPL does the same.
+pub(super) const FOREIGN_OPERATIONS: &[(&[&str], &str)] = &[
+    (&["group_by", "groupby", "key_by", "keyby", "partition"], "write `.partition_by(field)`"),
+    (&["tumbling", "tumble", "time_window", "window_by"], "write `.window(1m)`"),
+    (&["sliding", "hopping", "hop"], "write `.window(5m, sliding: 1m)`"),
+    (&["session", "session_window"], "write `.window(session: 5m)`"),
+    (
+        &["count", "sum", "avg", "mean", "min", "max", "reduce", "fold", "summarize"],
+        "aggregates stand in `.aggregate`: `.window(1m).aggregate(n: count())`",
+    ),
+    (&["join", "left_join", "right_join", "full_join"], "a join is a source: `stream C = join(A, B).on(A.id == B.id)`"),
+    (&["merge", "union"], "a merge is a source: `stream C = merge(A, B)`"),
+    (&["sort", "sort_by", "orderby"], "write `.order_by(field)`, behind a window"),
+    (&["take", "head"], "write `.limit(10)`"),
+    (&["unique", "dedup"], "write `.distinct()`"),
+    (&["sink", "publish", "output", "into"], "write `.to(connector, topic: …)`"),
+    (&["followed_by", "then", "next"], "write `-> B where … as b`"),
+];
+
+/// What other languages call functions, and what VPL calls them.
+pub(super) const FOREIGN_FUNCTIONS: &[(&[&str], &str)] = &[
+    (&["mean", "average"], "avg"),
+    (&["std", "stdev", "stddev_samp"], "stddev"),
+    (&["size", "length", "strlen", "char_length"], "len"),
+    (&["to_upper", "toupper", "uppercase", "ucase"], "upper"),
+    (&["to_lower", "tolower", "lowercase", "lcase"], "lower"),
+    (&["str", "string", "tostring"], "to_string"),
+    (&["int", "integer", "parse_int"], "to_int"),
+    (&["float", "double", "parse_float"], "to_float"),
+    (&["substr", "mid", "slice"], "substring"),
+    (&["ifnull", "nvl", "default"], "coalesce"),
+    (&["ceiling"], "ceil"),
+    (&["typeof"], "type_of"),
+    (&["uniq", "approx_count_distinct", "count_unique"], "count_distinct"),
+    (&["array_agg", "list", "collect_list"], "collect"),
+    (&["first_value"], "first"),
+    (&["last_value"], "last"),
+];
+
+/// What is said of a name by which other languages call something.
+pub(super) fn foreign(table: &[(&[&str], &'static str)], name: &str) -> Option<&'static str> {
+    let called = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    table.iter().find(|(names, _)| called(names)).map(|(_, own)| *own)
+}
 
 impl<'a> Checker<'a> {
     pub(super) fn not_yet(&mut self, span: Span, what: &str) {
@@ -125,6 +170,14 @@ impl<'a> Checker<'a> {
                 self.report(diagnostic);
             }
         }
+        let mut partitions = ops.iter().filter(|op| op.name.text == "partition_by");
+        if let (Some(first), Some(second)) = (partitions.next(), partitions.next_back()) {
+            let message = "this has no effect: the last `.partition_by` of a stream holds";
+            let diagnostic = Diagnostic::new(Code::NoEffect, first.name.span, message)
+                .related(second.name.span, "the last")
+                .help("to partition by both, make them one field in a stream before this one");
+            self.report(diagnostic);
+        }
         let aggregated = ops.iter().any(|op| op.name.text == "aggregate");
         for op in ops {
             match (op.name.text.as_str(), &op.kind) {
@@ -146,6 +199,41 @@ impl<'a> Checker<'a> {
                 ("trend_aggregate", OpKind::Plain(args)) => args.iter().for_each(|arg| self.check_trend(&arg.value)),
                 _ => {}
             }
+        }
+    }
+
+    /// A window that computes nothing, and an aggregation without a window, can be meant, and mostly are not. The window
+    /// of a join is another thing.
+    pub(super) fn check_window(&mut self, ops: &'a [Op], of_join: bool) {
+        // An operation that does not exist may be meant to be the missing one.
+        if ops.iter().any(|op| !OPERATIONS.contains(&(op.name.text.as_str(), Support::Yes))) {
+            return;
+        }
+        let place = |name: &str| ops.iter().position(|op| op.name.text == name);
+        let (window, aggregate) = (place("window"), place("aggregate"));
+        // They are about the rows of one closing.
+        let about_closings = |op: &Op| matches!(op.name.text.as_str(), "order_by" | "limit" | "distinct");
+        match (window.filter(|_| !of_join), aggregate) {
+            (Some(window), None) if !ops[window..].iter().any(about_closings) => {
+                let message = "nothing is computed over this window; its events only wait until it closes";
+                let diagnostic = Diagnostic::new(Code::HalfWindow, ops[window].name.span, message)
+                    .help("put `.aggregate(n: count())` behind it, or leave it out");
+                self.report(diagnostic);
+            }
+            (None, Some(aggregate)) => {
+                let (message, help) = match of_join {
+                    true => (
+                        "this aggregates each result by itself: the window of a join says which events match",
+                        "let a second stream read the results, with a `.window(1m)` of its own and the aggregate",
+                    ),
+                    false => (
+                        "this aggregates each event by itself: the stream has no window",
+                        "put `.window(1m)` before it",
+                    ),
+                };
+                self.report(Diagnostic::new(Code::HalfWindow, ops[aggregate].name.span, message).help(help));
+            }
+            _ => {}
         }
     }
 

@@ -70,7 +70,8 @@ impl<'a> Checker<'a> {
         let topic = match kind? {
             ConnectorKind::Kafka(kafka) => topic.or(kafka.topic.map(Topic::Fixed)).or_else(|| {
                 if !topic_named {
-                    self.missing_topic(&connector, ".to");
+                    let labels = named.iter().filter_map(|arg| arg.name.as_ref());
+                    self.missing_topic(&connector, ".to", labels);
                 }
                 None
             })?,

@@ -465,6 +465,10 @@ fn a_declaration_with_a_syntax_error_counts_as_declared() {
     );
     assert_eq!(codes("let a = \nstream A = T.where(x > a).emit()\nlet b = a + 1"), ["E010"]);
     assert_eq!(codes("fn f(:\n    1\nstream A = T.where(f(x)).emit()"), ["E010"]);
+    // Its fields may be those that cannot be read.
+    assert_eq!(codes("event T:\n    a int\n    b: int\nstream A = T.where(a > 1 and b > 1).emit()"), ["E010"]);
+    // What follows a stream may be a part of it.
+    assert_eq!(codes("stream A = T as a -> T as b where a.x > 1 .emit()"), ["E011"]);
 }
 
 #[test]

@@ -29,6 +29,10 @@ impl<'a> Checker<'a> {
         for statement in statements {
             match &statement.kind {
                 StatementKind::Event(event) => {
+                    let whole = statement.span;
+                    if self.torn.iter().any(|place| whole.start <= place.start && place.end <= whole.end) {
+                        self.torn_events.insert(&event.name.text);
+                    }
                     self.check_fields(&event.fields, "event");
                     let fields = self.event_fields(event);
                     self.program.events.push(EventType { name: event.name.clone(), fields });

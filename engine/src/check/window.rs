@@ -9,7 +9,7 @@ use super::program::{
     Aggregate, AggregateCall, AggregateFunction, ExprKind, Input, Origin, Partitioning, Watermark, Window, WindowKind,
 };
 use super::{Checker, Declared};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, similar};
 use crate::syntax::ast::{self, Arg, Name, Op, OpKind, SourceKind, Span};
 
 /// The most hopping windows that one event may belong to.
@@ -171,9 +171,13 @@ impl<'a> Checker<'a> {
                 Some((text, field))
             }
             _ => {
-                let diagnostic = Diagnostic::new(Code::BadValue, field.span, "`.partition_by` takes a field")
-                    .help("compute it in a stream before this one: `.select(…, key: …)`, then `.partition_by(key)`");
-                self.report(diagnostic);
+                let diagnostic = Diagnostic::new(Code::BadValue, field.span, "`.partition_by` takes a field");
+                self.report(match &field.kind {
+                    ast::ExprKind::String(name) => diagnostic.help(format!("without quotes: `.partition_by({name})`")),
+                    _ => diagnostic.help(
+                        "compute it in a stream before this one: `.select(…, key: …)`, then `.partition_by(key)`",
+                    ),
+                });
                 None
             }
         }
@@ -182,6 +186,7 @@ impl<'a> Checker<'a> {
     /// `d`, `d, sliding: d`, `n`, `n, sliding: n` or `session: d`.
     fn window_kind(&mut self, op: &Op, args: &'a [Arg], variables: usize, watermark: bool) -> Option<WindowKind> {
         let (mut size, mut sliding, mut session) = (None, None, None);
+        let mut unknown = false;
         for arg in args {
             match &arg.name {
                 None if size.is_none() => size = Some(&arg.value),
@@ -196,12 +201,29 @@ impl<'a> Checker<'a> {
                 Some(name) if name.text == "session" => session = Some(&arg.value),
                 // Refused with the shape of the stream.
                 Some(name) if name.text == "policy" => {}
-                Some(name) => self.unknown_argument(name, "`.window`", &["sliding", "session"]),
+                Some(name) => {
+                    let known = match name.text.as_str() {
+                        "slide" | "hop" | "every" | "advance" => "sliding",
+                        "gap" => "session",
+                        _ => "",
+                    };
+                    let message = format!("`.window` has no argument `{}`", name.text);
+                    let diagnostic = Diagnostic::new(Code::UnknownArgument, name.span, message);
+                    self.report(match known {
+                        "" => diagnostic.suggest(similar(&name.text, ["sliding", "session"])).help(
+                            "its size has no name, the others are sliding and session: `.window(5m, sliding: 1m)`",
+                        ),
+                        known => diagnostic.suggest(Some(known)),
+                    });
+                    unknown = true;
+                }
             }
         }
         let labels = args.iter().filter_map(|arg| arg.name.as_ref());
         self.given_twice(labels.map(|name| (name.text.clone(), name.span)));
         match (size, sliding, session) {
+            // What is missing may be what has a wrong name.
+            (None, None, None) if unknown => None,
             (None, None, Some(gap)) => {
                 Some(WindowKind::Session { gap_ns: self.span_of_time(gap, 1, variables, "`session` takes the gap")? })
             }
@@ -239,12 +261,14 @@ impl<'a> Checker<'a> {
                         self.report(diagnostic);
                         None
                     }
-                    _ => {
+                    other => {
                         let message =
                             "a window's size is a duration or a number of events, known before the program runs";
-                        let diagnostic = Diagnostic::new(Code::BadValue, size_span, message)
-                            .help("for example `.window(5m)` or `.window(100)`");
-                        self.report(diagnostic);
+                        let help = match &other {
+                            (ExprKind::String(text), _) => format!("without quotes: `.window({text})`"),
+                            _ => "for example `.window(5m)` or `.window(100)`".to_owned(),
+                        };
+                        self.report(Diagnostic::new(Code::BadValue, size_span, message).help(help));
                         None
                     }
                 }
@@ -411,8 +435,12 @@ impl<'a> Checker<'a> {
     /// A field has many values in a group; a result has one.
     pub(super) fn field_outside_aggregate(&mut self, name: &str, span: Span) {
         let message = format!("`{name}` has a value for each event, and a result needs one for all of them");
-        let diagnostic = Diagnostic::new(Code::FieldOutsideAggregate, span, message)
-            .help(format!("say which: `last({name})`, `avg({name})`; or `.partition_by({name})`"));
+        let diagnostic = Diagnostic::new(Code::FieldOutsideAggregate, span, message).help(
+            match super::support::AGGREGATES.contains(&name) {
+                true => format!("a function is called: `{name}()`, or `{name}(x)`"),
+                false => format!("say which: `last({name})`, `avg({name})`; or `.partition_by({name})`"),
+            },
+        );
         self.report(diagnostic);
     }
 }

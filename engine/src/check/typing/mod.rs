@@ -293,7 +293,15 @@ impl Typing<'_> {
         for (index, arg) in args.iter().enumerate() {
             match parameters.get(index).or(parameters.last()) {
                 Some(parameter) if *parameter != Kinds::ANY => {
+                    let before = self.found.len();
                     self.expect(arg, *parameter, &format!("argument {} of `{name}` is", index + 1));
+                    // They are functions of arrays, and aggregates of events besides.
+                    if matches!(function, Function::Sum | Function::Avg | Function::First | Function::Last)
+                        && let Some(found) = self.found[before..].last_mut().filter(|found| found.span == arg.span)
+                    {
+                        found.help =
+                            Some(format!("over many events it is an aggregate: `.window(1m).aggregate(x: {name}(…))`"));
+                    }
                 }
                 _ => _ = self.of(arg),
             }

@@ -157,7 +157,24 @@ impl<'a, 'd> Parser<'a, 'd> {
         let last = self.last_span();
         let span = if missing { Span { start: last.end, end: last.end } } else { found.span };
         let message = format!("expected {what}, found {}", found.describe());
-        Some(Diagnostic::new(Code::Expected, span, message).label(format!("expected {what}")))
+        let diagnostic = Diagnostic::new(Code::Expected, span, message).label(format!("expected {what}"));
+        let within = what.contains("`,`") || what == "an expression";
+        Some(match self.foreign_sign().filter(|_| within) {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        })
+    }
+
+    /// How VPL writes the next sign, if it is one that other languages have.
+    fn foreign_sign(&self) -> Option<&'static str> {
+        match (self.at.checked_sub(1).map_or("", |at| self.tokens[at].text), self.peek().text) {
+            ("&", "&") | (_, "AND") => Some("write `and`"),
+            ("|", "|") | (_, "OR") => Some("write `or`"),
+            ("<", ">") => Some("write `!=`"),
+            ("==" | "!=", "=") => Some("two signs are enough: `==`, `!=`"),
+            (_, "=") => Some("`==` compares; behind the name of an argument stands `:`"),
+            _ => None,
+        }
     }
 
     fn expect(&mut self, kind: TokenKind) -> Parsed<Token<'a>> {

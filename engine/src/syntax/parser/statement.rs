@@ -93,9 +93,16 @@ impl<'a> Parser<'a, '_> {
         let message = format!("a statement was expected, found {}", found.describe());
         let mut diagnostic = Diagnostic::new(Code::ExpectedStatement, found.span, message);
         let keyword = similar(found.text, KEYWORDS.iter().copied()).filter(|_| found.kind == TokenKind::Word);
-        diagnostic = match keyword {
-            Some(_) => diagnostic.suggest(keyword),
-            None => diagnostic.help(format!("a statement begins with one of: {}", KEYWORDS.join(", "))),
+        // What goes on here is a step of a sequence.
+        let instead = match found.text {
+            "where" => Some("a step's condition stands before its alias: `B where … as b`"),
+            "+" | "*" => Some("`all B as b` takes one event or more"),
+            _ => self.foreign_sign(),
+        };
+        diagnostic = match (keyword, instead) {
+            (_, Some(instead)) => diagnostic.help(instead),
+            (Some(_), None) => diagnostic.suggest(keyword),
+            (None, None) => diagnostic.help(format!("a statement begins with one of: {}", KEYWORDS.join(", "))),
         };
         self.report(diagnostic)
     }

@@ -115,6 +115,10 @@ impl<'a> Parser<'a, '_> {
         self.next();
         let open = self.next();
         self.within_brackets(|p| {
+            // Parameters come behind it.
+            if p.peek_at(1).kind == TokenKind::Colon {
+                return Err(p.expected("a connector's name"));
+            }
             let connector = p.dotted_name("a connector's name")?;
             let params = if p.eat(TokenKind::Comma) {
                 p.list(open, TokenKind::RightParen, Self::param)?
