@@ -94,6 +94,11 @@ impl Column {
         json::value(self.kind, record, self.place(), arena)
     }
 
+    /// The same for a value that is merely passed on: its numbers keep their texts.
+    pub(crate) fn untouched<'a>(&self, record: &'a str, arena: &'a Bump) -> Value<'a> {
+        json::untouched(self.kind, record, self.place(), arena)
+    }
+
     /// The value, if it is a string.
     #[inline(always)]
     pub(crate) fn string<'a>(&self, record: &'a str, arena: &'a Bump) -> Option<&'a str> {

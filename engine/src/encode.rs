@@ -2,7 +2,7 @@
 //!
 //! An [`Encoder`] is compiled once per stream and path. Every piece of a line begins with a comma; the first comma is
 //! turned into the opening brace at the end, so no piece needs to know whether one came before it. A field that is still a
-//! column is copied as it came in.
+//! column is copied as it came in; a number that an operator kept and passed on comes with its text, where that matters.
 
 use crate::decode::Column;
 use crate::expr::compile::{self, Schema};
@@ -199,7 +199,7 @@ impl Field {
                 self.key.write(pen, room);
                 match value {
                     Value::Int(int) => pen.put(|at| number::put_int(int, at)),
-                    Value::Float(float) => pen.put(|at| number::put_float(float, at)),
+                    Value::Float(float, None) => pen.put(|at| number::put_float(float, at)),
                     other => pen.append(room, |out| write_value(other, times, out)),
                 }
             }
@@ -301,7 +301,8 @@ pub(crate) fn write_value(value: Value, times: &mut time::Writer, out: &mut Vec<
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Int(int) => number::write_int(int, out),
-        Value::Float(float) => number::write_float(float, out),
+        Value::Float(float, None) => number::write_float(float, out),
+        Value::Float(_, Some(text)) => out.extend_from_slice(text.as_bytes()),
         Value::Str(text) => write_string(text, out),
         Value::Timestamp(nanos) => {
             out.push(b'"');
@@ -400,8 +401,8 @@ mod tests {
         let inner = [Value::Int(1), Value::Missing, Value::Str("x")];
         let entries = [("a\"b", Value::Array(&inner)), ("t", Value::Timestamp(1_500_000_000)), ("n", Value::Null)];
         assert_eq!(json(Value::Map(&entries)), r#"{"a\"b":[1,null,"x"],"t":"1970-01-01T00:00:01.500Z","n":null}"#);
-        assert_eq!(json(Value::Float(60.0)), "60.0");
-        assert_eq!(json(Value::Float(f64::NAN)), "null");
+        assert_eq!(json(Value::float(60.0)), "60.0");
+        assert_eq!(json(Value::float(f64::NAN)), "null");
         assert_eq!(json(Value::Bool(false)), "false");
     }
 

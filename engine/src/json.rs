@@ -508,16 +508,30 @@ pub(crate) fn value<'a>(kind: Kind, text: &'a str, at: Range<usize>, arena: &'a 
         Kind::False => Value::Bool(false),
         Kind::True => Value::Bool(true),
         Kind::Int => number::int(text.as_bytes(), at),
-        Kind::Float => Value::Float(number::float(text.as_bytes(), at)),
+        Kind::Float => Value::float(number::float(text.as_bytes(), at)),
         Kind::Str => Value::Str(&text[at.start + 1..at.end - 1]),
         Kind::Escaped => Value::Str(string(kind, &text[at], arena)),
-        Kind::Array | Kind::Map => nested(&mut Scanner::new(text.as_bytes()), at.start, text, arena).0,
+        Kind::Array | Kind::Map => nested::<false>(&mut Scanner::new(text.as_bytes()), at.start, text, arena).0,
+    }
+}
+
+/// The same for a value that is merely passed on: its numbers keep their texts.
+pub(crate) fn untouched<'a>(kind: Kind, text: &'a str, at: Range<usize>, arena: &'a Bump) -> Value<'a> {
+    match kind {
+        Kind::Int | Kind::Float => number::untouched(value(kind, text, at.clone(), arena), text, at, arena),
+        Kind::Array | Kind::Map => nested::<true>(&mut Scanner::new(text.as_bytes()), at.start, text, arena).0,
+        _ => value(kind, text, at, arena),
     }
 }
 
 /// The array or map that begins at `at`, and where it ends. Recursion is bounded by [`MAX_DEPTH`].
 #[inline(never)]
-fn nested<'a>(scanner: &mut Scanner<'a>, at: usize, text: &'a str, arena: &'a Bump) -> (Value<'a>, usize) {
+fn nested<'a, const UNTOUCHED: bool>(
+    scanner: &mut Scanner<'a>,
+    at: usize,
+    text: &'a str,
+    arena: &'a Bump,
+) -> (Value<'a>, usize) {
     let map = scanner.byte(at) == b'{';
     let mut items = ArenaVec::new_in(arena);
     let mut entries = ArenaVec::new_in(arena);
@@ -530,10 +544,11 @@ fn nested<'a>(scanner: &mut Scanner<'a>, at: usize, text: &'a str, arena: &'a Bu
             here = value_at;
         }
         let (element, end) = if matches!(scanner.byte(here), b'[' | b'{') {
-            nested(scanner, here, text, arena)
+            nested::<UNTOUCHED>(scanner, here, text, arena)
         } else {
             let Ok((kind, start, end)) = scanner.value(here) else { break };
-            (value(kind, text, start..end, arena), end)
+            let element = if UNTOUCHED { untouched } else { value };
+            (element(kind, text, start..end, arena), end)
         };
         if map {
             entries.push((key, element))

@@ -7,6 +7,8 @@
 
 use std::ops::Range;
 
+use bumpalo::Bump;
+
 use crate::pen::Pen;
 use crate::value::Value;
 
@@ -43,6 +45,30 @@ pub(crate) fn float(record: &[u8], at: Range<usize>) -> f64 {
         }
         None => any_float(&record[at]),
     }
+}
+
+/// The value of a whole text that is a JSON number.
+pub(crate) fn float_of(text: &str) -> f64 {
+    float(text.as_bytes(), 0..text.len())
+}
+
+/// The JSON number that stands at `at`, with its text if [`write_float`] would write another one. An int that fits is
+/// always written as it came in, but for `-0`.
+pub(crate) fn untouched<'a>(value: Value<'a>, record: &'a str, at: Range<usize>, arena: &'a Bump) -> Value<'a> {
+    match value {
+        Value::Float(float, _) if !is_written_as(float, &record[at.clone()]) => {
+            Value::Float(float, Some(arena.alloc(&record[at])))
+        }
+        other => other,
+    }
+}
+
+fn is_written_as(float: f64, text: &str) -> bool {
+    let mut written = [0u8; NUMBER_BYTES];
+    let start = written.as_mut_ptr();
+    // SAFETY: there is room for a number, and the end lies within it.
+    let len = unsafe { put_float(float, start).offset_from_unsigned(start) };
+    &written[..len] == text.as_bytes()
 }
 
 /// What the `count` digits before `end` spell; `None` if they are none or more than 16, or the record begins too late.
@@ -97,7 +123,7 @@ fn any_int(text: &[u8]) -> Value<'static> {
     let (negative, digits) = sign(text);
     if digits.len() >= DIGITS {
         let text = std::str::from_utf8(text).unwrap_or_default();
-        return text.parse().map_or_else(|_| Value::Float(any_float(text.as_bytes())), Value::Int);
+        return text.parse().map_or_else(|_| Value::float(any_float(text.as_bytes())), Value::Int);
     }
     let magnitude = digits.iter().fold(0, |magnitude, digit| magnitude * 10 + i64::from(digit & 0x0f));
     Value::Int(if negative { -magnitude } else { magnitude })
@@ -153,7 +179,7 @@ pub(crate) fn from_text(text: &str) -> Option<Value<'static>> {
     }
     // The standard parser also knows "inf", "nan" and "infinity"; a number begins and ends with a digit or a point.
     let numeric = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
-    text.parse().ok().filter(|float: &f64| numeric && float.is_finite()).map(Value::Float)
+    text.parse().ok().filter(|float: &f64| numeric && float.is_finite()).map(Value::float)
 }
 
 /// The digits of 0 to 99.
@@ -446,8 +472,8 @@ mod tests {
     #[test]
     fn text_is_a_number_or_none() {
         assert!(matches!(from_text(" 12 "), Some(Value::Int(12))));
-        assert!(matches!(from_text("1e3"), Some(Value::Float(1000.0))));
-        assert!(matches!(from_text("92233720368547758080"), Some(Value::Float(_))));
+        assert!(matches!(from_text("1e3"), Some(Value::Float(1000.0, _))));
+        assert!(matches!(from_text("92233720368547758080"), Some(Value::Float(..))));
         for text in ["", "twelve", "inf", "nan", "1e400", "1 2"] {
             assert!(from_text(text).is_none(), "{text}");
         }

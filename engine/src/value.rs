@@ -8,6 +8,8 @@ use std::cmp::Ordering;
 
 use bumpalo::Bump;
 
+use crate::number;
+
 /// One value, for as long as its record is at hand.
 #[derive(Debug, Clone, Copy)]
 pub enum Value<'a> {
@@ -19,8 +21,9 @@ pub enum Value<'a> {
     Bool(bool),
     /// A number written without point or exponent that fits.
     Int(i64),
-    /// Every other number.
-    Float(f64),
+    /// Every other number. With its text, if it is merely passed on and that text is not the one that would be written for
+    /// it: `50.10`, `1e2`, an int beyond `i64`. Nothing but writing and keeping it looks at the text.
+    Float(f64, Option<&'a &'a str>),
     /// Text.
     Str(&'a str),
     /// An array.
@@ -38,6 +41,21 @@ pub enum Value<'a> {
 pub struct Incomparable;
 
 impl<'a> Value<'a> {
+    /// A float that was computed, or whose text does not matter.
+    #[inline(always)]
+    pub fn float(float: f64) -> Self {
+        Value::Float(float, None)
+    }
+
+    /// The value without the text that a number came in with.
+    #[inline(always)]
+    pub fn plain(self) -> Self {
+        match self {
+            Value::Float(float, Some(_)) => Value::float(float),
+            other => other,
+        }
+    }
+
     /// Whether this is [`Value::Missing`].
     #[inline]
     pub fn is_missing(self) -> bool {
@@ -57,7 +75,7 @@ impl<'a> Value<'a> {
             Value::Null => "null",
             Value::Bool(_) => "bool",
             Value::Int(_) => "int",
-            Value::Float(_) => "float",
+            Value::Float(..) => "float",
             Value::Str(_) => "string",
             Value::Array(_) => "array",
             Value::Map(_) => "map",
@@ -73,8 +91,8 @@ impl<'a> Value<'a> {
             (Value::Bool(a), Value::Bool(b)) => a == b,
             (Value::Str(a), Value::Str(b)) => a == b,
             (Value::Int(a), Value::Int(b)) => a == b,
-            (Value::Float(a), Value::Float(b)) => a == b,
-            (Value::Int(a), Value::Float(b)) | (Value::Float(b), Value::Int(a)) => {
+            (Value::Float(a, _), Value::Float(b, _)) => a == b,
+            (Value::Int(a), Value::Float(b, _)) | (Value::Float(b, _), Value::Int(a)) => {
                 int_against_float(a, b) == Some(Ordering::Equal)
             }
             (Value::Timestamp(a), Value::Timestamp(b)) | (Value::Duration(a), Value::Duration(b)) => a == b,
@@ -94,9 +112,9 @@ impl<'a> Value<'a> {
     pub fn order(self, other: Value) -> Result<Option<Ordering>, Incomparable> {
         match (self, other) {
             (Value::Int(a), Value::Int(b)) => Ok(Some(a.cmp(&b))),
-            (Value::Float(a), Value::Float(b)) => Ok(a.partial_cmp(&b)),
-            (Value::Int(a), Value::Float(b)) => Ok(int_against_float(a, b)),
-            (Value::Float(a), Value::Int(b)) => Ok(int_against_float(b, a).map(Ordering::reverse)),
+            (Value::Float(a, _), Value::Float(b, _)) => Ok(a.partial_cmp(&b)),
+            (Value::Int(a), Value::Float(b, _)) => Ok(int_against_float(a, b)),
+            (Value::Float(a, _), Value::Int(b)) => Ok(int_against_float(b, a).map(Ordering::reverse)),
             // UTF-8 keeps the order of code points.
             (Value::Str(a), Value::Str(b)) => Ok(Some(a.cmp(b))),
             (Value::Timestamp(a), Value::Timestamp(b)) | (Value::Duration(a), Value::Duration(b)) => {
@@ -123,13 +141,13 @@ impl<'a> Value<'a> {
     pub fn as_float(self) -> Option<f64> {
         match self {
             Value::Int(int) => Some(int as f64),
-            Value::Float(float) => Some(float),
+            Value::Float(float, _) => Some(float),
             _ => None,
         }
     }
 
     fn is_nan(self) -> bool {
-        matches!(self, Value::Float(float) if float.is_nan())
+        matches!(self, Value::Float(float, _) if float.is_nan())
     }
 
     fn rank(self) -> u8 {
@@ -137,7 +155,7 @@ impl<'a> Value<'a> {
             Value::Missing => 0,
             Value::Null => 1,
             Value::Bool(_) => 2,
-            Value::Int(_) | Value::Float(_) => 3,
+            Value::Int(_) | Value::Float(..) => 3,
             Value::Str(_) => 4,
             Value::Timestamp(_) => 5,
             Value::Duration(_) => 6,
@@ -190,6 +208,8 @@ pub enum Owned {
     Int(i64),
     /// See [`Value::Float`].
     Float(f64),
+    /// The text of a float that came with one.
+    Number(Box<str>),
     /// See [`Value::Str`].
     Str(Box<str>),
     /// See [`Value::Array`].
@@ -211,21 +231,22 @@ impl Owned {
             Owned::Null => Value::Null,
             Owned::Bool(bool) => Value::Bool(*bool),
             Owned::Int(int) => Value::Int(*int),
-            Owned::Float(float) => Value::Float(*float),
+            Owned::Float(float) => Value::float(*float),
             Owned::Str(text) => Value::Str(text),
             Owned::Timestamp(nanos) => Value::Timestamp(*nanos),
             Owned::Duration(nanos) => Value::Duration(*nanos),
-            Owned::Array(_) | Owned::Map(_) => self.view_elements(arena),
+            Owned::Array(_) | Owned::Map(_) | Owned::Number(_) => self.view_in(arena),
         }
     }
 
     #[inline(never)]
-    fn view_elements<'a>(&'a self, arena: &'a Bump) -> Value<'a> {
+    fn view_in<'a>(&'a self, arena: &'a Bump) -> Value<'a> {
         match self {
             Owned::Array(items) => Value::Array(arena.alloc_slice_fill_iter(items.iter().map(|item| item.view(arena)))),
             Owned::Map(entries) => {
                 Value::Map(arena.alloc_slice_fill_iter(entries.iter().map(|(key, value)| (&**key, value.view(arena)))))
             }
+            Owned::Number(text) => Value::Float(number::float_of(text), Some(arena.alloc(&**text))),
             scalar => scalar.view(arena),
         }
     }
@@ -238,7 +259,8 @@ impl From<Value<'_>> for Owned {
             Value::Null => Owned::Null,
             Value::Bool(bool) => Owned::Bool(bool),
             Value::Int(int) => Owned::Int(int),
-            Value::Float(float) => Owned::Float(float),
+            Value::Float(float, None) => Owned::Float(float),
+            Value::Float(_, Some(text)) => Owned::Number((*text).into()),
             Value::Str(text) => Owned::Str(text.into()),
             Value::Timestamp(nanos) => Owned::Timestamp(nanos),
             Value::Duration(nanos) => Owned::Duration(nanos),
@@ -303,7 +325,7 @@ mod tests {
 
     #[test]
     fn maps_equal_in_any_order_of_keys() {
-        let a = [("x", Value::Int(1)), ("y", Value::Float(2.0))];
+        let a = [("x", Value::Int(1)), ("y", Value::float(2.0))];
         let b = [("y", Value::Int(2)), ("x", Value::Int(1))];
         assert!(Value::Map(&a).equals(Value::Map(&b)));
         assert!(!Value::Map(&a).equals(Value::Map(&b[..1])));
@@ -322,5 +344,19 @@ mod tests {
         let entries = [("list", Value::Array(&inner)), ("d", Value::Duration(4)), ("b", Value::Bool(false))];
         let owned = Owned::from(Value::Map(&entries));
         assert!(owned.view(&arena).equals(Value::Map(&entries)));
+    }
+
+    #[test]
+    fn a_number_that_came_with_a_text_keeps_it_and_is_its_value() {
+        let arena = Bump::new();
+        let owned = Owned::from(Value::Float(50.1, Some(&"50.10")));
+        assert_eq!(owned, Owned::Number("50.10".into()));
+        let view = owned.view(&arena);
+        assert!(view.equals(Value::float(50.1)));
+        assert_eq!(view.sorting_order(Value::Int(50)), Greater);
+        assert_eq!(Owned::from(view), owned);
+        assert_eq!(Owned::from(view.plain()), Owned::Float(50.1));
+        assert_eq!(size_of::<Value>(), size_of::<Owned>(), "neither pays for the text");
+        assert_eq!(size_of::<Value>(), 24);
     }
 }

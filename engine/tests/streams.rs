@@ -198,7 +198,7 @@ fn outputs_are_addressed_by_target_topic_and_key() {
             (None, None, "input".into()),
             (Some(0), None, "input".into()),
             (Some(1), None, "own a\nb".into()),
-            (Some(2), None, "own 1.5".into()),
+            (Some(2), None, "own 1.50".into()),
             (Some(3), text("here"), "input".into()),
             (Some(4), text("pre-here"), "none".into()),
         ]

@@ -29,7 +29,9 @@ fn same(value: Value, oracle: &Oracle) -> bool {
         // serde_json keeps −0 as a float.
         (Value::Int(0), Oracle::Number(b)) => b.as_f64() == Some(0.0),
         // serde_json rounds with an error of a unit in the last place.
-        (Value::Float(a), Oracle::Number(b)) => b.as_f64().is_some_and(|b| (a - b).abs() <= a.abs() * 1e-15 || a == b),
+        (Value::Float(a, _), Oracle::Number(b)) => {
+            b.as_f64().is_some_and(|b| (a - b).abs() <= a.abs() * 1e-15 || a == b)
+        }
         (Value::Array(a), Oracle::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(*a, b)),
         (Value::Map(a), Oracle::Object(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|((name, a), (key, b))| name == key && same(*a, b))

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use bumpalo::collections::Vec as ArenaVec;
 
+use crate::check::program::Function;
 use crate::expr::text::Text;
 use crate::expr::{Context, Expr, Order, Place, Why, functions};
 use crate::json::Kind;
@@ -66,13 +67,13 @@ impl Expr {
                 // The commonest case, two numbers, comes first and costs no further call.
                 let (left, right) = (sides[0].operand(cx), sides[1].operand(cx));
                 let (a, b) = match (left, right) {
-                    (Value::Float(a), Value::Float(b)) => (a, b),
-                    (Value::Float(a), Value::Int(b)) => (a, b as f64),
-                    (Value::Int(a), Value::Float(b)) => (a as f64, b),
+                    (Value::Float(a, _), Value::Float(b, _)) => (a, b),
+                    (Value::Float(a, _), Value::Int(b)) => (a, b as f64),
+                    (Value::Int(a), Value::Float(b, _)) => (a as f64, b),
                     _ => return computed(cx, *op, sides, left, right),
                 };
                 match float_arithmetic(*op, a, b) {
-                    Ok(float) => Value::Float(float),
+                    Ok(float) => Value::float(float),
                     Err(why) => cx.missing(why),
                 }
             }
@@ -97,6 +98,11 @@ impl Expr {
                 Value::Missing => Value::Timestamp(cx.time()),
                 value => value,
             },
+            Expr::Untouched(column) => cx.untouched(*column),
+            Expr::UntouchedRecord => {
+                let fields = cx.data_fields().map(|(name, field)| (name, field.value.untouched(cx.record, cx.arena)));
+                Value::Map(ArenaVec::from_iter_in(fields, cx.arena).into_bump_slice())
+            }
             Expr::Record => {
                 let fields = cx.data_fields().map(|(name, field)| (name, field.value.value(cx.record, cx.arena)));
                 Value::Map(ArenaVec::from_iter_in(fields, cx.arena).into_bump_slice())
@@ -115,12 +121,14 @@ impl Expr {
             },
             Expr::Index(parts) => index(cx, &parts[0], &parts[1]),
             Expr::Slice(of, from, to) => slice(cx, of, from.as_deref(), to.as_deref()),
-            Expr::Call(function, args) => functions::call(cx, *function, args),
-            Expr::UserCall(call) => call.eval(cx),
+            // What it gives back it takes as it is; all others compute.
+            Expr::Call(Function::Coalesce, args) => functions::call(cx, Function::Coalesce, args),
+            Expr::Call(function, args) => functions::call(cx, *function, args).plain(),
+            Expr::UserCall(call) => call.eval(cx).plain(),
             Expr::Each { keep, over, body, parameter } => each(cx, *keep, over, body, *parameter),
             Expr::Negate(operand) => match operand.eval(cx) {
                 Value::Int(int) => int.checked_neg().map_or_else(|| cx.missing(Why::Overflow), Value::Int),
-                Value::Float(float) => Value::Float(-float),
+                Value::Float(float, _) => Value::float(-float),
                 Value::Duration(nanos) => {
                     nanos.checked_neg().map_or_else(|| cx.missing(Why::Overflow), Value::Duration)
                 }
@@ -202,7 +210,7 @@ fn order_to_number(cx: &Context, order: Order, place: Place, limit: f64) -> Opti
         }
     };
     match value {
-        Value::Float(float) => Some(order.between(float, limit)),
+        Value::Float(float, _) => Some(order.between(float, limit)),
         Value::Int(int) if value::fits_float(int) => Some(order.between(int as f64, limit)),
         Value::Int(int) => Some(order.admits(value::int_against_float(int, limit))),
         Value::Missing | Value::Null => {
@@ -371,12 +379,12 @@ pub(super) fn arithmetic<'a>(
 ) -> Result<Value<'a>, Why> {
     let (a, b) = match (left, right) {
         (Value::Int(a), Value::Int(b)) => return int_arithmetic(op, a, b),
-        (Value::Float(a), Value::Float(b)) => (a, b),
-        (Value::Float(a), Value::Int(b)) => (a, b as f64),
-        (Value::Int(a), Value::Float(b)) => (a as f64, b),
+        (Value::Float(a, _), Value::Float(b, _)) => (a, b),
+        (Value::Float(a, _), Value::Int(b)) => (a, b as f64),
+        (Value::Int(a), Value::Float(b, _)) => (a as f64, b),
         _ => return other_arithmetic(cx, op, left, right),
     };
-    float_arithmetic(op, a, b).map(Value::Float)
+    float_arithmetic(op, a, b).map(Value::float)
 }
 
 /// [`arithmetic`] of all but numbers.
@@ -406,7 +414,7 @@ fn int_arithmetic(op: BinaryOp, a: i64, b: i64) -> Result<Value<'static>, Why> {
         BinaryOp::Divide => by_zero(a.checked_div(b)),
         // The remainder of a division by −1 is 0, even where the quotient overflows.
         BinaryOp::Remainder => by_zero(Some(a.checked_rem(b).unwrap_or(0))),
-        BinaryOp::Power if b < 0 => return float_arithmetic(op, a as f64, b as f64).map(Value::Float),
+        BinaryOp::Power if b < 0 => return float_arithmetic(op, a as f64, b as f64).map(Value::float),
         BinaryOp::Power => int_power(a, b),
         BinaryOp::BitAnd => Ok(a & b),
         BinaryOp::BitOr => Ok(a | b),
@@ -452,7 +460,7 @@ fn infinite(result: f64, a: f64, b: f64) -> Result<f64, Why> {
 /// Instants and durations: their differences and sums, and multiples and fractions of durations.
 fn time_arithmetic<'a>(op: BinaryOp, left: Value<'a>, right: Value<'a>) -> Result<Value<'a>, Why> {
     use BinaryOp::{Add, Divide, Multiply, Subtract};
-    use Value::{Duration, Float, Int, Timestamp};
+    use Value::{Duration, Int, Timestamp};
     let whole = |nanos: Option<i64>| nanos.ok_or(Why::Overflow);
     match (op, left, right) {
         (Subtract, Timestamp(a), Timestamp(b)) => whole(a.checked_sub(b)).map(Duration),
@@ -463,7 +471,7 @@ fn time_arithmetic<'a>(op: BinaryOp, left: Value<'a>, right: Value<'a>) -> Resul
         (Multiply, Duration(a), Int(b)) | (Multiply, Int(a), Duration(b)) => whole(a.checked_mul(b)).map(Duration),
         (Divide, Duration(_), Int(0) | Duration(0)) => Err(Why::DivisionByZero),
         (Divide, Duration(a), Int(b)) => whole(a.checked_div(b)).map(Duration),
-        (Divide, Duration(a), Duration(b)) => Ok(Float(a as f64 / b as f64)),
+        (Divide, Duration(a), Duration(b)) => Ok(Value::float(a as f64 / b as f64)),
         _ => Err(Why::WrongType),
     }
 }

@@ -63,34 +63,34 @@ fn one<'a>(cx: &Context<'a>, function: Function, arg: &'a Expr, value: Value<'a>
         (Function::TypeOf, value) if !value.is_missing() => Value::Str(value.type_name()),
         (Function::ToString, value) if !value.is_missing() => Value::Str(text_of(cx, value)),
         (Function::Abs, Value::Int(int)) => int.checked_abs().map_or_else(|| cx.missing(Why::Overflow), Value::Int),
-        (Function::Abs, Value::Float(float)) => Value::Float(float.abs()),
+        (Function::Abs, Value::Float(float, _)) => Value::float(float.abs()),
         (Function::Abs, Value::Duration(nanos)) => {
             nanos.checked_abs().map_or_else(|| cx.missing(Why::Overflow), Value::Duration)
         }
         (Function::Floor | Function::Ceil | Function::Round, Value::Int(int)) => Value::Int(int),
-        (Function::Floor, Value::Float(float)) => whole(cx, float.floor()),
-        (Function::Ceil, Value::Float(float)) => whole(cx, float.ceil()),
-        (Function::Round, Value::Float(float)) => whole(cx, float.round()),
-        (Function::Sqrt, Value::Int(_) | Value::Float(_)) => real(value, f64::sqrt),
-        (Function::Log, Value::Int(_) | Value::Float(_)) => real(value, f64::ln),
-        (Function::Log10, Value::Int(_) | Value::Float(_)) => real(value, f64::log10),
-        (Function::Exp, Value::Int(_) | Value::Float(_)) => real(value, f64::exp),
-        (Function::Sin, Value::Int(_) | Value::Float(_)) => real(value, f64::sin),
-        (Function::Cos, Value::Int(_) | Value::Float(_)) => real(value, f64::cos),
-        (Function::Tan, Value::Int(_) | Value::Float(_)) => real(value, f64::tan),
+        (Function::Floor, Value::Float(float, _)) => whole(cx, float.floor()),
+        (Function::Ceil, Value::Float(float, _)) => whole(cx, float.ceil()),
+        (Function::Round, Value::Float(float, _)) => whole(cx, float.round()),
+        (Function::Sqrt, Value::Int(_) | Value::Float(..)) => real(value, f64::sqrt),
+        (Function::Log, Value::Int(_) | Value::Float(..)) => real(value, f64::ln),
+        (Function::Log10, Value::Int(_) | Value::Float(..)) => real(value, f64::log10),
+        (Function::Exp, Value::Int(_) | Value::Float(..)) => real(value, f64::exp),
+        (Function::Sin, Value::Int(_) | Value::Float(..)) => real(value, f64::sin),
+        (Function::Cos, Value::Int(_) | Value::Float(..)) => real(value, f64::cos),
+        (Function::Tan, Value::Int(_) | Value::Float(..)) => real(value, f64::tan),
         (Function::ToInt, Value::Int(int)) => Value::Int(int),
         (Function::ToInt, Value::Bool(bool)) => Value::Int(bool.into()),
-        (Function::ToInt, Value::Float(float)) => whole(cx, float.trunc()),
+        (Function::ToInt, Value::Float(float, _)) => whole(cx, float.trunc()),
         (Function::ToInt, Value::Timestamp(nanos) | Value::Duration(nanos)) => Value::Int(nanos.div_euclid(1_000_000)),
         (Function::ToInt, Value::Str(text)) => match number::from_text(text) {
-            Some(Value::Float(float)) => whole(cx, float.trunc()),
+            Some(Value::Float(float, _)) => whole(cx, float.trunc()),
             Some(int) => int,
             None => cx.missing(Why::WrongType),
         },
-        (Function::ToFloat, Value::Int(_) | Value::Float(_)) => real(value, |float| float),
-        (Function::ToFloat, Value::Bool(bool)) => Value::Float(f64::from(u8::from(bool))),
+        (Function::ToFloat, Value::Int(_) | Value::Float(..)) => real(value, |float| float),
+        (Function::ToFloat, Value::Bool(bool)) => Value::float(f64::from(u8::from(bool))),
         (Function::ToFloat, Value::Str(text)) => match number::from_text(text).and_then(Value::as_float) {
-            Some(float) => Value::Float(float),
+            Some(float) => Value::float(float),
             None => cx.missing(Why::WrongType),
         },
         (Function::Len, Value::Str(text)) => Value::Int(text.chars().count() as i64),
@@ -209,7 +209,7 @@ fn whole<'a>(cx: &Context<'a>, float: f64) -> Value<'a> {
 }
 
 fn real<'a>(value: Value<'a>, function: impl FnOnce(f64) -> f64) -> Value<'a> {
-    value.as_float().map_or(Value::Missing, |float| Value::Float(function(float)))
+    value.as_float().map_or(Value::Missing, |float| Value::float(function(float)))
 }
 
 fn collect<'a>(cx: &Context<'a>, chars: impl Iterator<Item = char>) -> &'a str {
@@ -252,7 +252,7 @@ fn avg<'a>(cx: &Context<'a>, items: &[Value<'a>]) -> Value<'a> {
         return cx.missing(Why::OutOfRange);
     }
     let sum = items.iter().filter(|item| !item.is_nothing()).try_fold(0.0, |sum, item| Some(sum + item.as_float()?));
-    sum.map_or_else(|| cx.missing(Why::WrongType), |sum| Value::Float(sum / count as f64))
+    sum.map_or_else(|| cx.missing(Why::WrongType), |sum| Value::float(sum / count as f64))
 }
 
 /// The least or greatest of `items`, nulls aside; the first of equals.
@@ -304,8 +304,8 @@ pub(crate) fn text_of<'a>(cx: &Context<'a>, value: Value<'a>) -> &'a str {
             }
         }
         Value::Int(int) => bumpalo::format!(in cx.arena, "{}", int).into_bump_str(),
-        Value::Float(float) if float.is_finite() => cx.arena.alloc_str(zmij::Buffer::new().format_finite(float)),
-        Value::Float(float) => bumpalo::format!(in cx.arena, "{}", float).into_bump_str(),
+        Value::Float(float, _) if float.is_finite() => cx.arena.alloc_str(zmij::Buffer::new().format_finite(float)),
+        Value::Float(float, _) => bumpalo::format!(in cx.arena, "{}", float).into_bump_str(),
         other => {
             let mut json = Vec::new();
             encode::write_value(other, &mut time::Writer::default(), &mut json);

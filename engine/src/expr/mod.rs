@@ -35,6 +35,8 @@ pub(crate) type RegisterIndex = u16;
 pub(crate) enum Expr {
     Constant(Owned),
     Column(ColumnIndex),
+    /// A column that is merely passed on: a number keeps its text.
+    Untouched(ColumnIndex),
     Register(RegisterIndex),
     /// A lambda's parameter, or a function's local: index into [`Context::parameters`].
     Parameter(usize),
@@ -46,6 +48,8 @@ pub(crate) enum Expr {
     TimestampOrTime,
     /// The whole record as a map.
     Record,
+    /// The same, merely passed on: numbers keep their texts.
+    UntouchedRecord,
     Array(Box<[Expr]>),
     /// Also a derived event as a whole; its missing fields are left out.
     Map(Box<[(Box<str>, Expr)]>),
@@ -97,8 +101,38 @@ impl Expr {
     fn is_leaf(&self) -> bool {
         matches!(
             self,
-            Expr::Constant(_) | Expr::Column(_) | Expr::Register(_) | Expr::Parameter(_) | Expr::TimestampOrTime
+            Expr::Constant(_)
+                | Expr::Column(_)
+                | Expr::Untouched(_)
+                | Expr::Register(_)
+                | Expr::Parameter(_)
+                | Expr::TimestampOrTime
         )
+    }
+
+    /// The same for whoever passes the value on, or keeps it to do so later: a number that was not computed is then written
+    /// as it came in. That is a field, a part of one, and what `if` or `coalesce` take of these.
+    pub(crate) fn untouched(self) -> Expr {
+        let all = |parts: Box<[Expr]>| parts.into_iter().map(Expr::untouched).collect();
+        match self {
+            Expr::Column(column) => Expr::Untouched(column),
+            Expr::Record => Expr::UntouchedRecord,
+            Expr::Array(items) => Expr::Array(all(items)),
+            Expr::Map(entries) => {
+                Expr::Map(entries.into_iter().map(|(name, value)| (name, value.untouched())).collect())
+            }
+            Expr::Member(of, field) => Expr::Member(Box::new(of.untouched()), field),
+            Expr::Index(parts) => {
+                let [of, index] = *parts;
+                Expr::Index(Box::new([of.untouched(), index]))
+            }
+            Expr::If(parts) => {
+                let [condition, then, otherwise] = *parts;
+                Expr::If(Box::new([condition, then.untouched(), otherwise.untouched()]))
+            }
+            Expr::Call(Function::Coalesce, args) => Expr::Call(Function::Coalesce, all(args)),
+            other => other,
+        }
     }
 }
 
@@ -291,6 +325,17 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// The value of a column that is merely passed on.
+    pub(crate) fn untouched(&self, column: ColumnIndex) -> Value<'a> {
+        let field = &self.columns[usize::from(column)];
+        match field.kind {
+            Kind::Int | Kind::Float => {
+                number::untouched(self.number(column, field), self.record, field.place(), self.arena)
+            }
+            _ => field.untouched(self.record, self.arena),
+        }
+    }
+
     /// The number that a column holds: read at first, remembered for the next expressions that use it.
     #[inline(always)]
     fn number(&self, column: ColumnIndex, field: &Column) -> Value<'a> {
@@ -302,7 +347,7 @@ impl<'a> Context<'a> {
     fn read_number(&self, column: ColumnIndex, field: &Column) -> Value<'a> {
         let record = self.record.as_bytes();
         let value = match field.kind {
-            Kind::Float => Value::Float(number::float(record, field.place())),
+            Kind::Float => Value::float(number::float(record, field.place())),
             _ => number::int(record, field.place()),
         };
         self.numbers[usize::from(column)].set(KnownNumber { record: self.number, value });

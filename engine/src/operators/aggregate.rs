@@ -13,6 +13,7 @@ use hashbrown::HashTable;
 
 use crate::check::program::AggregateFunction;
 use crate::expr::{Tally, Why};
+use crate::number;
 use crate::operators::keys;
 use crate::value::{Owned, Value};
 
@@ -173,9 +174,9 @@ impl Accumulator {
     pub(crate) fn result<'a>(&'a mut self, arena: &'a Bump) -> Value<'a> {
         match self {
             Accumulator::Count(count) => Value::Int(*count),
-            Accumulator::Sum(sum) => Value::Float(sum.total()),
+            Accumulator::Sum(sum) => Value::float(sum.total()),
             Accumulator::Avg(sum) if sum.count == 0 => Value::Null,
-            Accumulator::Avg(sum) => Value::Float(sum.total() / sum.count as f64),
+            Accumulator::Avg(sum) => Value::float(sum.total() / sum.count as f64),
             Accumulator::Min(value)
             | Accumulator::Max(value)
             | Accumulator::First(value)
@@ -184,10 +185,10 @@ impl Accumulator {
                 value => value.view(arena),
             },
             Accumulator::StdDev(spread) if spread.count < 2 => Value::Null,
-            Accumulator::StdDev(spread) => Value::Float((spread.squares / (spread.count - 1) as f64).sqrt()),
+            Accumulator::StdDev(spread) => Value::float((spread.squares / (spread.count - 1) as f64).sqrt()),
             Accumulator::Distinct(values) => Value::Int(values.len() as i64),
-            Accumulator::Ema { value, .. } => value.map_or(Value::Null, Value::Float),
-            Accumulator::Percentile { values, q } => percentile(values, *q).map_or(Value::Null, Value::Float),
+            Accumulator::Ema { value, .. } => value.map_or(Value::Null, Value::float),
+            Accumulator::Percentile { values, q } => percentile(values, *q).map_or(Value::Null, Value::float),
             Accumulator::Collect(values) if values.is_empty() => Value::Null,
             Accumulator::Collect(values) => {
                 Value::Array(arena.alloc_slice_fill_iter(values.iter().map(|value| value.view(arena))))
@@ -204,7 +205,7 @@ impl Sum {
                 Some(sum) => self.ints = sum,
                 None => self.floats += int as f64,
             },
-            Value::Float(float) => self.floats += float,
+            Value::Float(float, _) => self.floats += float,
             _ => return tally.count(Why::WrongType),
         }
         self.count += 1;
@@ -241,7 +242,8 @@ fn replace_if(kept: &mut Owned, value: Value, tally: &Tally, wanted: impl Fn(std
         Owned::Missing => value,
         Owned::Str(text) => Value::Str(text),
         Owned::Int(int) => Value::Int(*int),
-        Owned::Float(float) => Value::Float(*float),
+        Owned::Float(float) => Value::float(*float),
+        Owned::Number(text) => Value::float(number::float_of(text)),
         Owned::Timestamp(nanos) => Value::Timestamp(*nanos),
         Owned::Duration(nanos) => Value::Duration(*nanos),
         Owned::Null | Owned::Bool(_) | Owned::Array(_) | Owned::Map(_) => Value::Null,
@@ -260,12 +262,15 @@ fn replace_if(kept: &mut Owned, value: Value, tally: &Tally, wanted: impl Fn(std
 /// Overwrites, and reuses the memory of a text of the same length.
 fn set(kept: &mut Owned, value: Value) {
     match (kept, value) {
-        (Owned::Str(text), Value::Str(new)) if text.len() == new.len() => {
-            // Both are UTF-8, and of one length, so the bytes fit and stay UTF-8.
-            let mut bytes = std::mem::take(text).into_boxed_bytes();
-            bytes.copy_from_slice(new.as_bytes());
-            *text = String::from_utf8(bytes.into_vec()).expect("copied from a str").into_boxed_str();
-        }
+        (Owned::Str(text), Value::Str(new)) if text.len() == new.len() => copy(text, new),
+        (Owned::Number(text), Value::Float(_, Some(new))) if text.len() == new.len() => copy(text, new),
         (kept, value) => *kept = value.into(),
     }
+}
+
+fn copy(text: &mut Box<str>, new: &str) {
+    // Both are UTF-8, and of one length, so the bytes fit and stay UTF-8.
+    let mut bytes = std::mem::take(text).into_boxed_bytes();
+    bytes.copy_from_slice(new.as_bytes());
+    *text = String::from_utf8(bytes.into_vec()).expect("copied from a str").into_boxed_str();
 }

@@ -1,7 +1,8 @@
 //! Events that are kept and go on later: those of a window without an aggregate, and rows that wait to be ordered.
 //!
 //! An event whose fields are those of its record is kept as the record's text, so that whatever comes later finds every
-//! field, written as it came in. An event with fields of its own is kept as their values.
+//! field, written as it came in. An event with fields of its own is kept as their values, untouched numbers with their
+//! texts.
 
 use crate::expr::compile::{Compiler, Schema};
 use crate::expr::{Context, EventKey, Expr, RegisterIndex};
@@ -63,7 +64,7 @@ impl Capture {
                 (Capture { path, fields: Some(kept) }, after, key, registers)
             }
             Schema::Fields { event_type, fields } => {
-                let mut kept: Vec<Expr> = fields.iter().map(|(_, fetch)| fetch.clone()).collect();
+                let mut kept: Vec<Expr> = fields.iter().map(|(_, fetch)| fetch.clone().untouched()).collect();
                 let mut registers: Vec<RegisterIndex> = kept.iter().map(|_| compiler.register()).collect();
                 let named = fields.iter().zip(&registers);
                 let fields = named.map(|((name, _), register)| (name.clone(), Expr::Register(*register))).collect();
@@ -101,7 +102,7 @@ fn keep_key(
     registers: &mut Vec<RegisterIndex>,
     compiler: &mut Compiler,
 ) -> Option<Expr> {
-    kept.push(key?.clone());
+    kept.push(key?.clone().untouched());
     let register = compiler.register();
     registers.push(register);
     Some(Expr::Register(register))

@@ -1,7 +1,7 @@
 //! The values of `.partition_by`, numbered.
 //!
 //! 1. Values are one key if `==` says so: `1` and `1.0`, maps whatever the order of their fields. All missing values are
-//!    one key, and null is another.
+//!    one key, and null is another. A key looks like the first of its values since it was numbered.
 //! 2. A key is looked up by the value as it lies in the record; it is copied when it is new.
 //! 3. Numbers of keys that nobody uses any more are given to new ones, when their user says so.
 
@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use crate::number;
 use crate::value::{Owned, Value};
 
 /// Seeded once a process: nothing depends on the order of hashes, and nobody can aim at them.
@@ -122,7 +123,8 @@ fn scalar_of(owned: &Owned) -> Value<'_> {
         Owned::Null => Value::Null,
         Owned::Bool(bool) => Value::Bool(*bool),
         Owned::Int(int) => Value::Int(*int),
-        Owned::Float(float) => Value::Float(*float),
+        Owned::Float(float) => Value::float(*float),
+        Owned::Number(text) => Value::float(number::float_of(text)),
         Owned::Str(text) => Value::Str(text),
         Owned::Timestamp(nanos) => Value::Timestamp(*nanos),
         Owned::Duration(nanos) => Value::Duration(*nanos),
@@ -154,10 +156,10 @@ fn hash_other(seed: &RandomState, value: Value) -> u64 {
         Value::Null => hasher.write_u8(1),
         Value::Bool(bool) => hasher.write_u8(2 + u8::from(bool)),
         Value::Int(int) => hasher.write_i64(int),
-        Value::Float(float) => {
+        Value::Float(float, _) => {
             // Out of range, the conversion saturates, and the float no longer equals the int.
             let int = float as i64;
-            match Value::Float(float).equals(Value::Int(int)) {
+            match Value::float(float).equals(Value::Int(int)) {
                 true => hasher.write_i64(int),
                 false => hasher.write_u64(float.to_bits()),
             }
@@ -190,14 +192,14 @@ mod tests {
             let (hash, found) = keys.find(value);
             found.unwrap_or_else(|| keys.insert(hash, value))
         };
-        let swapped = [[("a", Value::Int(1)), ("b", Value::Null)], [("b", Value::Null), ("a", Value::Float(1.0))]];
+        let swapped = [[("a", Value::Int(1)), ("b", Value::Null)], [("b", Value::Null), ("a", Value::float(1.0))]];
         let values = [
             (Value::Missing, 0),
             (Value::Null, 1),
             (Value::Int(1), 2),
-            (Value::Float(1.0), 2),
+            (Value::float(1.0), 2),
             (Value::Str("1"), 3),
-            (Value::Float(-0.0), 4),
+            (Value::float(-0.0), 4),
             (Value::Int(0), 4),
             (Value::Bool(true), 5),
             (Value::Map(&swapped[0]), 6),

@@ -26,7 +26,7 @@ impl Project {
                 | Expr::TimestampOrTime) => fetch,
                 compute => {
                     let register = compiler.register();
-                    computed.push((register, compute));
+                    computed.push((register, compute.untouched()));
                     Expr::Register(register)
                 }
             };

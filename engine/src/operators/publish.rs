@@ -48,7 +48,12 @@ impl Publish {
                 Topic::Fixed(_) => None,
                 Topic::Computed(topic) => Some(compiler.expr(topic, schema)),
             },
-            key: targets[target].key.as_ref().map(|key| compiler.expr(key, schema)).or_else(|| partition.cloned()),
+            key: targets[target]
+                .key
+                .as_ref()
+                .map(|key| compiler.expr(key, schema))
+                .or_else(|| partition.cloned())
+                .map(Expr::untouched),
         });
         Publish { addresses: addresses.collect(), encoder: Encoder::new(event_type, schema, projected) }
     }

@@ -38,7 +38,7 @@ impl Sort {
             waiting.descending.clear();
             waiting.descending.extend(self.keys.iter().map(|(_, descending)| descending));
         }
-        let keys = self.keys.iter().map(|(key, _)| key.eval(cx).into()).collect();
+        let keys = self.keys.iter().map(|(key, _)| key.eval(cx).plain().into()).collect();
         waiting.rows.push((keys, self.capture.keep(cx)));
     }
 }

@@ -188,7 +188,7 @@ impl<'p> Builder<'p> {
                     let register = self.compiler.register();
                     events.schema = Schema::Map { event_type: schema.event_type().map(Box::from), register };
                     events.projected = true;
-                    Operator::Reshape(Reshape { value, register })
+                    Operator::Reshape(Reshape { value: value.untouched(), register })
                 }
                 Checked::Tell(tell) => Operator::Tell(Tell::compile(tell, &mut self.compiler, schema)),
                 Checked::Process(value) => {
@@ -279,7 +279,12 @@ impl<'p> Builder<'p> {
                 exits.push(Exit { site, registers, rest, readers });
             }
         }
-        Ok(Process { value: self.compiler.expr(value, &events.schema), exits })
+        let mut value = self.compiler.expr(value, &events.schema);
+        if let Expr::UserCall(call) = &mut value {
+            // What the function emits of them is passed on.
+            call.args = call.args.iter().map(|arg| arg.clone().untouched()).collect();
+        }
+        Ok(Process { value, exits })
     }
 
     /// The end of a chain in the window of a stream. The first path to it brings the stage into being.
@@ -313,8 +318,13 @@ impl<'p> Builder<'p> {
             Some(aggregate) => {
                 let arguments = aggregate.calls.iter().map(|call| call.argument.as_ref());
                 feed.arguments = arguments
-                    .map(|argument| argument.map(|argument| self.compiler.expr(argument, &events.schema)))
+                    .zip(&aggregate.calls)
+                    .map(|(argument, call)| {
+                        let argument = self.compiler.expr(argument?, &events.schema);
+                        Some(if call.function.keeps_values() { argument.untouched() } else { argument })
+                    })
                     .collect();
+                feed.key = feed.key.map(Expr::untouched);
                 if known.is_none() {
                     let rest = self.results((index, place), stage, window, aggregate)?;
                     self.stages[stage].rests.push(rest);

@@ -115,6 +115,14 @@ pub enum AggregateFunction {
     Collect,
 }
 
+impl AggregateFunction {
+    /// Whether its result is made of the values themselves, so that an untouched number in it is written as it came in.
+    pub fn keeps_values(self) -> bool {
+        use AggregateFunction::{Collect, First, Last, Max, Min};
+        matches!(self, Min | Max | First | Last | Collect)
+    }
+}
+
 /// What rows are ordered by.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrderKey {

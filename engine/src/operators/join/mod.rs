@@ -236,8 +236,8 @@ impl Feed {
     ) -> Self {
         let key = program.keys[side].iter().map(|part| compiler.expr(part, schema)).collect();
         let kept = |kept: &Kept| match kept {
-            Kept::Field(name) => compiler.field(name, schema),
-            Kept::Event => compiler.event(schema),
+            Kept::Field(name) => compiler.field(name, schema).untouched(),
+            Kept::Event => compiler.event(schema).untouched(),
         };
         Feed { side, key, kept: join.kept[side].iter().map(kept).collect() }
     }

@@ -273,8 +273,8 @@ impl Feed {
                 values: sequence.kept[step]
                     .iter()
                     .map(|kept| match kept {
-                        Kept::Field(name) => compiler.field(name, schema),
-                        Kept::All => compiler.event(schema),
+                        Kept::Field(name) => compiler.field(name, schema).untouched(),
+                        Kept::All => compiler.event(schema).untouched(),
                     })
                     .collect(),
                 trend: checked

@@ -68,9 +68,9 @@ fn aggregate<'b>(function: AliasFunction, values: ArenaVec<'b, Value<'b>>, tally
                 }
             }
             match function {
-                AliasFunction::Sum => Value::Float(sum),
+                AliasFunction::Sum => Value::float(sum),
                 _ if count == 0 => Value::Null,
-                _ => Value::Float(sum / f64::from(count)),
+                _ => Value::float(sum / f64::from(count)),
             }
         }
     }
@@ -121,7 +121,7 @@ pub(super) fn copied<'a>(value: Value<'_>, arena: &'a Bump) -> Value<'a> {
         Value::Null => Value::Null,
         Value::Bool(bool) => Value::Bool(bool),
         Value::Int(int) => Value::Int(int),
-        Value::Float(float) => Value::Float(float),
+        Value::Float(float, _) => Value::float(float),
         Value::Str(text) => Value::Str(arena.alloc_str(text)),
         Value::Timestamp(nanos) => Value::Timestamp(nanos),
         Value::Duration(nanos) => Value::Duration(nanos),
