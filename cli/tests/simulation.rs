@@ -151,6 +151,120 @@ fn both_rings_give_the_same_bytes() {
     }
 }
 
+/// Every kind of window, sequence and join, timers, functions that emit, `.distinct`, `.limit` and `.order_by`.
+const STATEFUL: &str = r#"
+fn split(symbol: str, price: float, n: int):
+    emit Half(symbol: symbol, part: 1, price: price)
+    if n % 2 == 0:
+        emit Half(symbol: symbol, part: 2, price: price / 2.0)
+
+pattern Pair = Tick as a -> Order where symbol == a.symbol as b within 4s
+
+stream Tumbling = Tick.watermark(out_of_order: 2s).partition_by(symbol).window(5s)
+    .aggregate(n: count(), mean: avg(price), top: max(price), all: collect(n)).having(n > 1)
+    .order_by(top desc, mean).limit(3).emit()
+stream Lenient = Tick.window(3s).allowed_lateness(2s).aggregate(n: count(), sum: sum(price), last: last(price)).emit()
+stream Hopping = Tick.watermark(out_of_order: 1s).partition_by(symbol).window(6s, sliding: 2s)
+    .aggregate(median: median(price), kinds: count_distinct(price)).emit()
+stream Sliding = Tick.partition_by(symbol).window(4s, sliding: 1s).aggregate(n: count(), ema: ema(price, 3)).emit()
+stream Count = Order.partition_by(symbol).window(7).aggregate(first: first(price), last: last(n)).emit()
+stream SlidingCount = Order.window(9, sliding: 4).aggregate(spread: stddev(price), p95: p95(price)).emit()
+stream Session = Order.partition_by(symbol).watermark(out_of_order: 2s).window(session: 700ms)
+    .aggregate(n: count(), all: collect(n)).emit()
+stream Events = merge(Tick, Order).window(2s).order_by(price desc, n).distinct(price).limit(4).emit()
+stream Alone = Cancel.aggregate(n: count(), price: max(price)).emit()
+
+stream Pairs = Pair.partition_by(symbol).emit(symbol: a.symbol, a: a.price, b: b.price)
+stream Longest = Tick as t -> all Order where price > t.price as o -> Cancel as c .within(6s).partition_by(symbol)
+    .longest().emit(symbol: t.symbol, n: count(o), top: max(o.price), all: collect(o.n), c: c.n)
+stream Subsets = Cancel as c -> all Order as o -> Tick as t .within(1s).partition_by(symbol).subsets()
+    .emit(c: c.n, all: collect(o.n), t: t.n)
+stream Rising = Cancel as c -> Tick.increasing(price) as t .within(5s).partition_by(symbol).emit(c: c.n, all: collect(t.price))
+stream Absent = Cancel as c -> NOT Order where symbol == c.symbol .within(800ms).emit(n: c.n, symbol: c.symbol)
+stream Strict = Tick as a -> Tick as b -> Order as c .strict().not(Cancel where price > 90).emit(a: a.n, b: b.n, c: c.n)
+stream Trends = Cancel as c -> all Tick as t -> Order .within(2s).partition_by(symbol)
+    .trend_aggregate(n: count_trends(), top: max_trends(t.price)).emit()
+
+stream Joined = join(Tick, Order).on(Tick.symbol == Order.symbol).window(1s)
+    .emit(symbol: Tick.symbol, tick: Tick.price, order: Order.price)
+stream Left = left_join(Cancel, Tick, Order).on(Cancel.symbol == Tick.symbol and Tick.symbol == Order.symbol).window(2s)
+    .emit()
+stream OfMatches = Pairs.partition_by(symbol).window(10s).aggregate(n: count(), sum: sum(a + b)).emit()
+stream OfJoined = Joined.watermark(out_of_order: 3s).window(8s).aggregate(n: count(), mean: avg(tick - order)).emit()
+
+stream Split = Tick.process(split(symbol, price, n))
+stream Halves = Half.partition_by(symbol).window(11).aggregate(sum: sum(price), parts: sum(part)).emit()
+stream Distinct = Order.distinct(price).emit(price: price)
+stream Limited = Tick.where(price > 50).limit(40).emit(n: n)
+stream Beat = timer(3s, initial_delay: 500ms).emit(at: timestamp)
+stream Beats = Beat.window(20s).aggregate(n: count()).emit()
+"#;
+
+/// Ticks, orders and cancels of seven symbols, out of order by up to 1.5 s and now and then by much more, with leaps of
+/// time, equal times, numbers in odd spellings, texts longer than a slot, and lines that are none.
+fn disordered(count: u64) -> Vec<u8> {
+    let (mut events, mut now, mut seed) = (Vec::new(), 1_775_990_400_000i64, 7u64);
+    let mut random = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    for n in 0..count {
+        now += random(60) as i64 + if random(200) == 0 { 9_000 } else { 0 };
+        let late = match random(20) {
+            0 => random(8_000),
+            1..8 => random(1_500),
+            _ => 0,
+        };
+        let event_type = ["Tick", "Tick", "Tick", "Order", "Order", "Cancel"][random(6) as usize];
+        let (symbol, price) = (random(7), random(1_000));
+        let price = match random(3) {
+            0 => format!("{}.{:02}", price / 10, price % 10 * 10),
+            1 => format!("{price}e-1"),
+            _ => format!("{}", price / 10),
+        };
+        let note = if n % 97 == 0 { "x".repeat(random(2_000) as usize) } else { String::new() };
+        let line = format!(
+            r#"{{"event_type":"{event_type}","ts":{},"n":{n},"symbol":"S{symbol}","price":{price},"note":"{note}"}}"#,
+            now - late as i64
+        );
+        events.extend(line.into_bytes());
+        events.push(b'\n');
+        if n % 500 == 250 {
+            events.extend(b"{\"event_type\":\"Tick\",\n\n{\"event_type\":\"Other\"}\n");
+        }
+    }
+    events
+}
+
+/// State lives in the engine alone: neither where batches end, which the ring's size and the threads' pace decide, nor how
+/// threads wait, nor whose ring it is can change what it makes of its input.
+#[test]
+fn programs_with_state_put_out_the_same_bytes_whatever_the_ring_and_the_wait() {
+    let events = disordered(1_500);
+    let run = |ring: &str, wait: &str, ring_size: &str| {
+        let arguments = ["--ring", ring, "--wait", wait, "--ring-size", ring_size, "--report", "json"];
+        let finished = simulate(STATEFUL, &events, &arguments).ok();
+        let counters = finished.report()["counters"].clone();
+        (finished.stdout, counters)
+    };
+    let expected = run("native", "auto", "4096");
+    assert!(expected.1["late"].as_u64() > Some(10), "some events are late: {}", expected.1);
+    for stream in STATEFUL.lines().filter_map(|line| line.strip_prefix("stream ")?.split(' ').next()) {
+        // Functions name the type of what they emit.
+        let event_type = if stream == "Split" { "Half" } else { stream };
+        let begin = format!(r#"{{"event_type":"{event_type}","#);
+        assert!(expected.0.lines().any(|line| line.starts_with(&begin)), "{stream} puts something out");
+    }
+    for ring in ["native", "disruptor"] {
+        for (wait, ring_size) in
+            [("park", "1"), ("auto", "2"), ("yield", "16"), ("busy-spin", "64"), ("park", "512"), ("yield", "4096")]
+        {
+            let came = run(ring, wait, ring_size);
+            assert!(came == expected, "--ring {ring}, --wait {wait}, --ring-size {ring_size}");
+        }
+    }
+}
+
 fn lines(scenario: Scenario, count: u64) -> Vec<u8> {
     let mut lines = Vec::new();
     for i in 0..count {

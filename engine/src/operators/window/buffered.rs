@@ -1,8 +1,10 @@
 //! Windows that arrivals drive: by count, sliding, and none at all. Their events are held one by one, and computed anew for
 //! each result.
 //!
-//! A key's events are dropped when no later result can contain them. A sliding window's key that brings nothing any more
-//! is looked for as event time goes on: its events go when they are [`Window`]'s size and two slides old.
+//! A key's events are dropped when no later result can contain them: a result never lies before its key's latest event. A
+//! sliding window's key that brings nothing any more is looked for as event time goes on: its events go when they are
+//! [`PATIENCE`] of the window's sizes and a slide old, so an event that is late by up to a size finds what it would have
+//! found in time.
 
 use std::collections::VecDeque;
 
@@ -19,6 +21,8 @@ use crate::value::{Owned, Value};
 
 /// How often, in parts of a sliding window's size, keys without events are looked for.
 const SWEEPS: i64 = 8;
+/// After how many sizes of a sliding window a key without events is forgotten.
+const PATIENCE: i64 = 2;
 /// Up to so many keys stay known when they have no events.
 const KEYS_KEPT: usize = 100_000;
 
@@ -75,7 +79,7 @@ impl State {
             && watermark >= self.next_sweep
         {
             self.next_sweep = watermark.saturating_add((size_ns / SWEEPS).max(1));
-            let bound = watermark.saturating_sub(size_ns.saturating_add(slide_ns.saturating_mul(2)));
+            let bound = watermark.saturating_sub(size_ns.saturating_mul(PATIENCE).saturating_add(slide_ns));
             let idle = |key: &KeyIndex| self.buffers[*key as usize].latest < bound;
             let idle: Vec<KeyIndex> = self.keys.indices().filter(idle).collect();
             for key in idle {
