@@ -4,6 +4,7 @@
 //! - `pipeline` measures whole programs, Kafka to Kafka, against a bare librdkafka relay.
 //! - `distant` measures kolo while acknowledgements are far away, `idle` what it costs while there is nothing to do.
 //! - `engine` measures the engine by itself: one thread, through the ring, records in memory.
+//! - `memory` measures what windows, joins and sequences take for each key, event and run.
 //! - `ring` measures the lane beside other queues, without Kafka.
 //! - `relay` is that relay, as a program of its own so that its processor time is a process's.
 //!
@@ -12,6 +13,7 @@
 mod broker;
 mod child;
 mod engine;
+mod memory;
 mod pipeline;
 mod relay;
 mod report;
@@ -43,11 +45,17 @@ enum Command {
     Idle(single::IdleOptions),
     /// Measure the engine by itself, on one thread, beside bars
     Engine(engine::Options),
+    /// Measure the memory of state: bytes for each key, kept event and open run
+    Memory(memory::Options),
     /// Measure the lane beside other queues: throughput, latencies, costs
     Ring(ring::Options),
     /// Run the relay alone: copy the ticks above 50 from one topic to another, then end
     Relay(relay::Options),
 }
+
+/// Counts for `memory`, and for it alone.
+#[global_allocator]
+static ALLOCATOR: memory::Counting = memory::Counting;
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
@@ -55,6 +63,7 @@ fn main() -> ExitCode {
         Command::Distant(options) => single::distant(&options),
         Command::Idle(options) => single::idle(&options),
         Command::Engine(options) => engine::run(&options),
+        Command::Memory(options) => memory::run(&options),
         Command::Ring(options) => ring::run(&options),
         Command::Relay(options) => relay::run(&options),
     };

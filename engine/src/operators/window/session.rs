@@ -10,6 +10,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use smallvec::SmallVec;
+
 use super::{Budget, Feed, Kept, MAX_GROUPS, MAX_HELD, Window};
 use crate::check::program::WindowKind;
 use crate::expr::{Context, Origin};
@@ -28,7 +30,7 @@ const KEYS_KEPT: usize = 100_000;
 pub(crate) struct State {
     keys: Keys,
     /// By key: its open sessions, mostly one.
-    open: Vec<Vec<Session>>,
+    open: Vec<SmallVec<[Session; 1]>>,
     /// When to look whether a session has closed: its end when it was put here (it may have grown since), its number and
     /// its key.
     ends: BinaryHeap<Reverse<(i64, u64, KeyIndex)>>,
@@ -121,7 +123,7 @@ impl State {
         let arrival = self.numbers;
         let key = known.unwrap_or_else(|| self.keys.insert(hash, value));
         if self.open.len() <= key as usize {
-            self.open.resize_with(key as usize + 1, Vec::new);
+            self.open.resize_with(key as usize + 1, SmallVec::new);
         }
         let open = &mut self.open[key as usize];
         let at = joined.unwrap_or_else(|| {
