@@ -161,6 +161,8 @@ fn kafka_feed(
         until_end: mode.until_end,
         commit: !mode.dry_run,
         tick_every: tick_every(plan),
+        // A dry run produces nothing that could have them.
+        headers: plan.passes_headers() && !mode.dry_run,
         ..Options::default()
     };
     Ok(Feed::Kafka { consumers, options })
@@ -209,7 +211,7 @@ pub(crate) fn outlets(plan: &Plan, overrides: &Overrides, mode: Mode) -> Result<
                     Some(topic) => Some(outlets.producers[producer].topic(topic.as_bytes())?),
                     None => None,
                 };
-                Target::Kafka { producer, topic }
+                Target::Kafka { producer, topic, pass_headers: target.pass_headers }
             }
             ConnectorKind::File { path } => {
                 let path = target.topic.clone().unwrap_or_else(|| path.value.clone());

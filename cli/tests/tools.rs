@@ -126,7 +126,8 @@ Stream  6:1-10:47
 
 #[test]
 fn the_plan_says_what_is_read_decoded_kept_and_published() {
-    let folder = folder(&[("right.vpl", RIGHT), ("wrong.vpl", WRONG)]);
+    let more = RIGHT.replace("key: symbol", "key: symbol, record_timestamp: \"event\", headers: \"pass\"");
+    let folder = folder(&[("right.vpl", RIGHT), ("more.vpl", &more), ("wrong.vpl", WRONG)]);
     let finished = run(folder.path(), &["plan", "right.vpl"]).ok();
     let expected = "\
 reads
@@ -147,6 +148,9 @@ stream Filtered
 keeps state in 1 step
 ";
     assert_eq!(finished.stdout, expected);
+    let finished = run(folder.path(), &["plan", "more.vpl"]).ok();
+    let more = "key symbol, the event's time as the record's timestamp, the input's headers (a call for each output)";
+    assert_eq!(finished.stdout, expected.replace("key symbol", more));
     let finished = run(folder.path(), &["plan", "--format", "json", "right.vpl"]).ok();
     let plan: Value = serde_json::from_str(&finished.stdout).expect("it is JSON");
     assert_eq!(plan["decoded"], serde_json::json!(["price", "symbol"]));

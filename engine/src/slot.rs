@@ -5,10 +5,10 @@
 //!   ─────────────            ─────────────                ─────────────────────────
 //!   cause, partition,   ──▶  outputs: bytes + one    ──▶  produces every output, enters the
 //!   offset, timestamp,       descriptor an output,        record into its ledger, gives the
-//!   key and value            floors (last of a batch)     slot home
+//!   key, value, headers      floors (last of a batch)     slot home
 //! ```
 //!
-//! Limits: 256 bytes of key and value lie inside the slot, a larger payload in a buffer of its own that is freed
+//! Limits: 256 bytes of key, value and headers lie inside the slot, a larger payload in a buffer of its own that is freed
 //! when the slot is recycled; output buffers keep at most [`OUTPUT_BYTES_KEPT`] and [`OUTPUTS_KEPT`] between records.
 
 use smallvec::SmallVec;
@@ -76,7 +76,7 @@ pub struct Slot {
     pub timestamp_ms: i64,
     /// When the source took the record, in nanoseconds of the lane's own monotonic clock: the start of its latency.
     pub arrived_ns: u64,
-    /// Key and value as they came in.
+    /// Key and value as they came in, and headers where the plan passes them on.
     pub payload: Payload,
     /// What the engine made of it.
     pub outputs: Outputs,
@@ -129,7 +129,7 @@ impl Slot {
     pub fn recycle(&mut self) {
         if self.payload.spilled.is_some() {
             self.payload.spilled = None;
-            (self.payload.key_len, self.payload.value_len) = (None, None);
+            (self.payload.key_len, self.payload.value_len, self.payload.headers_len) = (None, None, 0);
         }
         if self.outputs.oversized() {
             self.outputs = Outputs::default();
@@ -184,18 +184,81 @@ fn prefetch(line: *const u8) {
     let _ = line;
 }
 
-/// A record's key and value, copied out of librdkafka's buffers.
+/// A Kafka header of a record. Names may repeat, and their order counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// Its value; `None` is a null, which is not an empty one.
+    pub value: Option<&'a [u8]>,
+}
+
+impl Header<'_> {
+    /// Stands in for the length of a value that is null.
+    const NULL: u32 = u32::MAX;
+    /// Bytes of the two lengths that stand before a header.
+    const LENGTHS: usize = 2 * size_of::<u32>();
+
+    fn encoded_len(&self) -> usize {
+        Self::LENGTHS + self.name.len() + self.value.map_or(0, <[u8]>::len)
+    }
+
+    /// Writes it to the beginning of `buffer`, and returns what is left of that.
+    fn encode<'b>(&self, buffer: &'b mut [u8]) -> &'b mut [u8] {
+        let (head, rest) = buffer.split_at_mut(self.encoded_len());
+        let (lengths, bytes) = head.split_at_mut(Self::LENGTHS);
+        let (name_len, value_len) = lengths.split_at_mut(size_of::<u32>());
+        name_len.copy_from_slice(&(self.name.len() as u32).to_ne_bytes());
+        value_len.copy_from_slice(&self.value.map_or(Self::NULL, |value| value.len() as u32).to_ne_bytes());
+        let (name, value) = bytes.split_at_mut(self.name.len());
+        name.copy_from_slice(self.name);
+        value.copy_from_slice(self.value.unwrap_or_default());
+        rest
+    }
+}
+
+/// The headers of a record, in order.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Headers<'a> {
+    encoded: &'a [u8],
+}
+
+impl Headers<'_> {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.encoded.is_empty()
+    }
+}
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = Header<'a>;
+
+    fn next(&mut self) -> Option<Header<'a>> {
+        let (name_len, rest) = self.encoded.split_first_chunk()?;
+        let (value_len, rest) = rest.split_first_chunk()?;
+        let (name, rest) = rest.split_at(u32::from_ne_bytes(*name_len) as usize);
+        let value_len = u32::from_ne_bytes(*value_len);
+        let null = value_len == Header::NULL;
+        let (value, rest) = rest.split_at(if null { 0 } else { value_len as usize });
+        self.encoded = rest;
+        Some(Header { name, value: (!null).then_some(value) })
+    }
+}
+
+/// A record's key and value, and its headers if they are wanted, copied out of librdkafka's buffers.
 #[derive(Debug)]
 pub struct Payload {
     key_len: Option<u32>,
     value_len: Option<u32>,
+    /// Bytes of the encoded headers, which stand behind the value.
+    headers_len: u32,
     spilled: Option<Box<[u8]>>,
     inline: [u8; INLINE_BYTES],
 }
 
 impl Default for Payload {
     fn default() -> Self {
-        Payload { key_len: None, value_len: None, spilled: None, inline: [0; INLINE_BYTES] }
+        Payload { key_len: None, value_len: None, headers_len: 0, spilled: None, inline: [0; INLINE_BYTES] }
     }
 }
 
@@ -203,11 +266,26 @@ impl Payload {
     /// Copies `key` and `value` in. `None` is a null: no key, or a tombstone.
     ///
     /// # Panics
-    /// If either is longer than Kafka's own limit of 2 GiB.
+    /// If they are longer than Kafka's own limit of 2 GiB.
     #[inline]
     pub fn set(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) {
+        self.set_with_headers(key, value, std::iter::empty());
+    }
+
+    /// The same with the record's headers.
+    ///
+    /// # Panics
+    /// If all of them take more than 2 GiB.
+    #[inline]
+    pub fn set_with_headers<'h>(
+        &mut self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl Iterator<Item = Header<'h>> + Clone,
+    ) {
         let (key_bytes, value_bytes) = (key.unwrap_or(&[]), value.unwrap_or(&[]));
-        let len = key_bytes.len() + value_bytes.len();
+        let before_headers = key_bytes.len() + value_bytes.len();
+        let len = before_headers + headers.clone().map(|header| header.encoded_len()).sum::<usize>();
         assert!(len <= i32::MAX as usize, "a Kafka record is at most 2 GiB");
         let buffer = if len <= INLINE_BYTES {
             self.spilled = None;
@@ -216,9 +294,11 @@ impl Payload {
             &mut self.spilled.insert(vec![0; len].into_boxed_slice())[..]
         };
         buffer[..key_bytes.len()].copy_from_slice(key_bytes);
-        buffer[key_bytes.len()..len].copy_from_slice(value_bytes);
+        buffer[key_bytes.len()..before_headers].copy_from_slice(value_bytes);
+        headers.fold(&mut buffer[before_headers..len], |buffer, header| header.encode(buffer));
         self.key_len = key.map(|k| k.len() as u32);
         self.value_len = value.map(|v| v.len() as u32);
+        self.headers_len = (len - before_headers) as u32;
     }
 
     /// The record's key; `None` if it has none.
@@ -232,6 +312,13 @@ impl Payload {
     pub fn value(&self) -> Option<&[u8]> {
         let start = self.key_len.unwrap_or(0) as usize;
         self.value_len.map(|len| &self.bytes()[start..start + len as usize])
+    }
+
+    /// The record's headers, if they were copied in.
+    #[inline]
+    pub fn headers(&self) -> Headers<'_> {
+        let start = self.key_len.unwrap_or(0) as usize + self.value_len.unwrap_or(0) as usize;
+        Headers { encoded: &self.bytes()[start..start + self.headers_len as usize] }
     }
 
     /// Bytes held outside the slot: 0 for a payload of at most [`INLINE_BYTES`].
@@ -275,6 +362,9 @@ pub struct Output {
     pub topic: Option<Span>,
     /// The key, by which the partition is chosen.
     pub key: Key,
+    /// The record's timestamp in milliseconds since 1970, where the target wants the event's time. 0, and anything below:
+    /// the time of production.
+    pub timestamp_ms: i64,
     /// The value, one line of JSON without its line end.
     pub value: Span,
 }
@@ -368,13 +458,46 @@ mod tests {
     }
 
     #[test]
+    fn headers_come_back_in_order_with_nulls_empties_and_repeated_names() {
+        let all = [
+            Header { name: b"trace", value: Some(b"\x00\xff\x80") },
+            Header { name: b"", value: None },
+            Header { name: b"trace", value: Some(b"") },
+            Header { name: b"trace", value: None },
+        ];
+        let mut payload = Payload::default();
+        for (key, value) in [(None, None), (Some(&b"key"[..]), Some(&b"value"[..]))] {
+            payload.set_with_headers(key, value, all.into_iter());
+            assert_eq!((payload.key(), payload.value()), (key, value));
+            assert_eq!(payload.headers().collect::<Vec<_>>(), all);
+            assert_eq!(payload.spilled_bytes(), 0);
+        }
+        payload.set(Some(b"key"), Some(b"value"));
+        assert!(payload.headers().is_empty(), "what the last lap left");
+    }
+
+    #[test]
+    fn headers_that_do_not_fit_spill_with_the_payload_and_are_freed_with_it() {
+        let mut slot = Slot::default();
+        let long = [7u8; INLINE_BYTES];
+        let headers = [Header { name: b"n", value: Some(&long) }, Header { name: b"m", value: None }];
+        slot.payload.set_with_headers(Some(b"k"), Some(b"v"), headers.into_iter());
+        assert_eq!(slot.payload.spilled_bytes(), 2 + (8 + 1 + INLINE_BYTES) + (8 + 1));
+        assert_eq!((slot.payload.key(), slot.payload.value()), (Some(&b"k"[..]), Some(&b"v"[..])));
+        assert_eq!(slot.payload.headers().collect::<Vec<_>>(), headers);
+        slot.recycle();
+        assert_eq!(slot.payload.spilled_bytes(), 0);
+        assert!(slot.payload.headers().is_empty());
+    }
+
+    #[test]
     fn recycled_outputs_keep_a_bounded_capacity() {
         let mut slot = Slot::default();
         for _ in 0..10_000 {
             let mark = slot.outputs.mark();
             slot.outputs.buffer().extend_from_slice(b"0123456789");
             let value = slot.outputs.span_from(mark);
-            slot.outputs.push(Output { target: None, topic: None, key: Key::None, value });
+            slot.outputs.push(Output { target: None, topic: None, key: Key::None, timestamp_ms: 0, value });
         }
         assert_eq!(slot.outputs.bytes(slot.outputs.list()[9_999].value), b"0123456789");
         slot.recycle();

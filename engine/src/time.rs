@@ -16,6 +16,12 @@ pub fn from_millis(millis: i64) -> Option<i64> {
     millis.checked_mul(1_000_000)
 }
 
+/// A time as whole milliseconds since 1970, those before it negative.
+#[inline]
+pub fn to_millis(time: i64) -> i64 {
+    time.div_euclid(1_000_000)
+}
+
 /// Reads an RFC 3339 time, within the limits that the module states.
 pub fn parse(text: &[u8]) -> Option<i64> {
     let (year, month, day) = (digits(text, 0, 4)?, digits(text, 5, 2)?, digits(text, 8, 2)?);

@@ -218,6 +218,26 @@ fn outputs_are_addressed_by_target_topic_and_key() {
     assert_eq!(lines(&slots)[2], line("C", r#","x":1.50,"name":"a\nb","dest":"here""#));
 }
 
+/// Beginning with 1970's first millisecond there is no timestamp that Kafka's clients can set: 0 means the time of
+/// production to them.
+#[test]
+fn only_a_target_that_wants_it_is_told_the_time_of_the_event() {
+    let program = format!(
+        "{KAFKA}stream S = T.emit(n: n)\n    .to(k, topic: \"a\", record_timestamp: \"event\")\n    .to(k, topic: \"b\")"
+    );
+    let time = |time: &str| slot(&format!(r#"{{"event_type":"T","n":1,"timestamp":"{time}"}}"#));
+    let mut slots = [
+        time("2026-04-12T10:40:00.1239Z"),
+        time("1970-01-01T00:00:00.001Z"),
+        time("1970-01-01T00:00:00.0009Z"),
+        time("1969-12-31T23:59:59.9999Z"),
+    ];
+    engine(&program).process(&mut slots);
+    let told = |slot: &Slot| slot.outputs.list().iter().map(|output| output.timestamp_ms).collect::<Vec<_>>();
+    let told: Vec<Vec<i64>> = slots.iter().map(told).collect();
+    assert_eq!(told, [[1_775_990_400_123, 0], [1, 0], [0, 0], [-1, 0]]);
+}
+
 #[test]
 fn records_are_routed_by_type_and_by_topic() {
     let program = format!(

@@ -1,7 +1,8 @@
 //! The Kafka producer: outputs gathered by partition, handed to librdkafka a batch at a time, delivery reports in bulk.
 //!
 //! `rd_kafka_produce_batch` with one fixed partition costs half of what a call a message does, and keeps order within
-//! the partition. Delivery reports are taken as raw events, one for each batch that a broker acknowledged; the opaque
+//! the partition. It can set neither timestamps nor headers: a message that needs them is *single*, and takes a call of its
+//! own in its place among those of its partition. Delivery reports are taken as raw events, one for each batch that a broker acknowledged; the opaque
 //! pointer of a message is no pointer but the sequence of the slot that caused it.
 
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kolo_engine::slot::{Header, Headers};
 use rdkafka::ClientConfig;
 use rdkafka::bindings as rd;
 use rdkafka::bindings::rd_kafka_resp_err_t as Code;
@@ -126,9 +128,62 @@ struct Topic {
     name: String,
     handle: NonNull<rd::rd_kafka_topic_t>,
     /// Messages gathered for each partition, until [`Producer::send`].
-    gathered: Vec<Vec<rd::rd_kafka_message_t>>,
+    gathered: Vec<Gathered>,
     /// The partitions for which something is gathered, in order of their first message.
     touched: Vec<i32>,
+}
+
+/// What was gathered for one partition, in order.
+#[derive(Default)]
+struct Gathered {
+    messages: Vec<rd::rd_kafka_message_t>,
+    /// The messages among them that take a call each, in the same order; mostly none.
+    singles: Vec<Single>,
+}
+
+impl Gathered {
+    fn clear(&mut self) {
+        self.messages.clear();
+        self.singles.clear();
+    }
+}
+
+/// What a message has beyond key and value.
+struct Single {
+    /// Index into [`Gathered::messages`].
+    at: usize,
+    /// Milliseconds since 1970; 0: the time of production.
+    timestamp_ms: i64,
+    /// Of the slot that caused it: good until [`Producer::send`] returns, as the message's key and value are.
+    headers: Headers<'static>,
+}
+
+/// Headers as librdkafka takes them. The message that is produced with them owns them then.
+struct OwnedHeaders(NonNull<rd::rd_kafka_headers_t>);
+
+impl OwnedHeaders {
+    fn new(headers: Headers<'_>) -> OwnedHeaders {
+        // SAFETY: any number will do.
+        let list = unsafe { rd::rd_kafka_headers_new(headers.count()) };
+        let list = OwnedHeaders(NonNull::new(list).expect("rd_kafka_headers_new never returns null"));
+        for Header { name, value } in headers {
+            // A value of no bytes is a value; only a null pointer is none.
+            let (at, len) = value.map_or((ptr::null(), 0), |value| (value.as_ptr(), value.len()));
+            // SAFETY: the list is ours; name and value are as long as it is said, and copied.
+            unsafe {
+                let name = (name.as_ptr().cast(), name.len() as isize);
+                rd::rd_kafka_header_add(list.0.as_ptr(), name.0, name.1, at.cast(), len as isize);
+            }
+        }
+        list
+    }
+}
+
+impl Drop for OwnedHeaders {
+    fn drop(&mut self) {
+        // SAFETY: the list is ours, and given back once: whoever hands it over forgets it.
+        unsafe { rd::rd_kafka_headers_destroy(self.0.as_ptr()) };
+    }
 }
 
 /// Index of a topic of one [`Producer`].
@@ -218,7 +273,7 @@ impl<C: ClientContext> Producer<C> {
         let handle = unsafe { rd::rd_kafka_topic_new(self.client.native_ptr(), c_name.as_ptr(), ptr::null_mut()) };
         let handle =
             NonNull::new(handle).ok_or_else(|| self.missing(&text, "librdkafka refuses its name".to_owned()))?;
-        let gathered = (0..partitions).map(|_| Vec::new()).collect();
+        let gathered = (0..partitions).map(|_| Gathered::default()).collect();
         self.topics.push(Topic { name: text, handle, gathered, touched: Vec::new() });
         self.by_name.insert(name.to_vec(), self.topics.len() - 1);
         Ok(self.topics.len() - 1)
@@ -273,7 +328,7 @@ impl<C: ClientContext> Producer<C> {
         sequence: u64,
     ) {
         let topic = &mut self.topics[topic];
-        let messages = &mut topic.gathered[partition as usize];
+        let messages = &mut topic.gathered[partition as usize].messages;
         if messages.is_empty() {
             topic.touched.push(partition);
         }
@@ -291,6 +346,18 @@ impl<C: ClientContext> Producer<C> {
         });
     }
 
+    /// Gives the message that was gathered last for the partition a timestamp, unless it is 0, and headers.
+    ///
+    /// # Safety
+    /// `headers` must stay where they are, unchanged, until `send` has returned.
+    #[inline]
+    pub unsafe fn single_out(&mut self, topic: TopicIndex, partition: i32, timestamp_ms: i64, headers: Headers<'_>) {
+        let Gathered { messages, singles } = &mut self.topics[topic].gathered[partition as usize];
+        // SAFETY: only `send` uses them, until whose end the caller keeps them in place.
+        let headers = unsafe { std::mem::transmute::<Headers<'_>, Headers<'static>>(headers) };
+        singles.push(Single { at: messages.len() - 1, timestamp_ms, headers });
+    }
+
     /// Hands everything gathered to librdkafka, which copies it. While its queue is full, delivery reports are served
     /// and what was not accepted is offered again, in order.
     ///
@@ -300,14 +367,33 @@ impl<C: ClientContext> Producer<C> {
     pub fn send(&mut self, mut delivered: impl FnMut(u64), cancelled: impl Fn() -> bool) -> Result<(), SendError> {
         for number in 0..self.topics.len() {
             while let Some(partition) = self.topics[number].touched.pop() {
-                let mut messages = std::mem::take(&mut self.topics[number].gathered[partition as usize]);
-                let sent = self.send_run(number, partition, &mut messages, &mut delivered, &cancelled);
-                messages.clear();
-                self.topics[number].gathered[partition as usize] = messages;
+                let mut gathered = std::mem::take(&mut self.topics[number].gathered[partition as usize]);
+                let sent = self.send_gathered(number, partition, &mut gathered, &mut delivered, &cancelled);
+                gathered.clear();
+                self.topics[number].gathered[partition as usize] = gathered;
                 sent?;
             }
         }
         Ok(())
+    }
+
+    /// The runs between single messages a batch each, and each of these by itself.
+    fn send_gathered(
+        &mut self,
+        topic: TopicIndex,
+        partition: i32,
+        gathered: &mut Gathered,
+        delivered: &mut impl FnMut(u64),
+        cancelled: &impl Fn() -> bool,
+    ) -> Result<(), SendError> {
+        let Gathered { messages, singles } = gathered;
+        let mut next = 0;
+        for single in singles.iter() {
+            self.send_run(topic, partition, &mut messages[next..single.at], delivered, cancelled)?;
+            self.send_single(topic, &messages[single.at], single, delivered, cancelled)?;
+            next = single.at + 1;
+        }
+        self.send_run(topic, partition, &mut messages[next..], delivered, cancelled)
     }
 
     fn send_run(
@@ -319,7 +405,7 @@ impl<C: ClientContext> Producer<C> {
         cancelled: &impl Fn() -> bool,
     ) -> Result<(), SendError> {
         let mut rest = messages;
-        loop {
+        while !rest.is_empty() {
             // SAFETY: the topic is live; `gather`'s caller keeps keys and values in place, and F_COPY copies them.
             let accepted = unsafe {
                 let handle = self.topics[topic].handle.as_ptr();
@@ -338,23 +424,86 @@ impl<C: ClientContext> Producer<C> {
             let first =
                 rest.iter().position(|m| m.err != Code::RD_KAFKA_RESP_ERR_NO_ERROR).expect("one was not accepted");
             let refused = &rest[first];
-            if refused.err != Code::RD_KAFKA_RESP_ERR__QUEUE_FULL {
-                return Err(SendError::Refused(Refusal {
-                    sequence: refused._private as usize as u64,
-                    topic: self.topics[topic].name.clone(),
-                    partition,
-                    reason: RDKafkaErrorCode::from(refused.err).to_string(),
-                }));
-            }
+            self.wait_for_room(topic, refused, refused.err, &mut *delivered, cancelled)?;
             // After a full queue librdkafka accepts nothing more of the batch: the rest is a tail, still in order.
             rest = &mut rest[first..];
-            if self.serve(&mut *delivered).map_err(SendError::Refused)? == 0 {
-                if cancelled() {
-                    return Err(SendError::Cancelled);
-                }
-                std::thread::sleep(QUEUE_FULL_PAUSE);
-            }
         }
+        Ok(())
+    }
+
+    fn send_single(
+        &mut self,
+        topic: TopicIndex,
+        message: &rd::rd_kafka_message_t,
+        single: &Single,
+        delivered: &mut impl FnMut(u64),
+        cancelled: &impl Fn() -> bool,
+    ) -> Result<(), SendError> {
+        use rd::rd_kafka_vtype_t as Type;
+        let argument = |vtype, set: &dyn Fn(&mut rd::rd_kafka_vu_s__bindgen_ty_1)| {
+            let mut u = rd::rd_kafka_vu_s__bindgen_ty_1 { _pad: [0; 64] };
+            set(&mut u);
+            rd::rd_kafka_vu_t { vtype, u }
+        };
+        let bytes = |ptr, size| rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr, size };
+        let headers = (!single.headers.is_empty()).then(|| OwnedHeaders::new(single.headers));
+        let list = headers.as_ref().map_or(ptr::null_mut(), |headers| headers.0.as_ptr());
+        let arguments = [
+            argument(Type::RD_KAFKA_VTYPE_RKT, &|u| u.rkt = self.topics[topic].handle.as_ptr()),
+            argument(Type::RD_KAFKA_VTYPE_PARTITION, &|u| u.i32_ = message.partition),
+            argument(Type::RD_KAFKA_VTYPE_MSGFLAGS, &|u| u.i = rd::RD_KAFKA_MSG_F_COPY),
+            argument(Type::RD_KAFKA_VTYPE_VALUE, &|u| u.mem = bytes(message.payload, message.len)),
+            argument(Type::RD_KAFKA_VTYPE_KEY, &|u| u.mem = bytes(message.key, message.key_len)),
+            argument(Type::RD_KAFKA_VTYPE_OPAQUE, &|u| u.ptr = message._private),
+            argument(Type::RD_KAFKA_VTYPE_TIMESTAMP, &|u| u.i64_ = single.timestamp_ms),
+            argument(Type::RD_KAFKA_VTYPE_HEADERS, &|u| u.headers = list),
+        ];
+        loop {
+            // SAFETY: client and topic are live; `gather`'s caller keeps key and value in place, and F_COPY copies them.
+            // Each argument has the member of the union that belongs to its type.
+            let error =
+                unsafe { rd::rd_kafka_produceva(self.client.native_ptr(), arguments.as_ptr(), arguments.len()) };
+            if error.is_null() {
+                // They are the message's now.
+                std::mem::forget(headers);
+                self.in_flight += 1;
+                return Ok(());
+            }
+            // SAFETY: the error is ours, and destroyed once.
+            let code = unsafe {
+                let code = rd::rd_kafka_error_code(error);
+                rd::rd_kafka_error_destroy(error);
+                code
+            };
+            self.wait_for_room(topic, message, code, delivered, cancelled)?;
+        }
+    }
+
+    /// What to do about a message that was not accepted: while the queue is full, delivery reports are served, and there
+    /// is a pause if none has come.
+    fn wait_for_room(
+        &mut self,
+        topic: TopicIndex,
+        message: &rd::rd_kafka_message_t,
+        code: Code,
+        delivered: &mut impl FnMut(u64),
+        cancelled: &impl Fn() -> bool,
+    ) -> Result<(), SendError> {
+        if code != Code::RD_KAFKA_RESP_ERR__QUEUE_FULL {
+            return Err(SendError::Refused(Refusal {
+                sequence: message._private as usize as u64,
+                topic: self.topics[topic].name.clone(),
+                partition: message.partition,
+                reason: RDKafkaErrorCode::from(code).to_string(),
+            }));
+        }
+        if self.serve(delivered).map_err(SendError::Refused)? == 0 {
+            if cancelled() {
+                return Err(SendError::Cancelled);
+            }
+            std::thread::sleep(QUEUE_FULL_PAUSE);
+        }
+        Ok(())
     }
 
     /// Takes the delivery reports that have come; `delivered` is told the sequence of each message. Returns their number.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 use hdrhistogram::Histogram;
 use kolo_engine::clock::Clock;
-use kolo_engine::slot::{Assignment, Cause, Commit, Key, PartitionIndex, Slot};
+use kolo_engine::slot::{Assignment, Cause, Commit, Headers, Key, PartitionIndex, Slot};
 use kolo_ring::{Acknowledger, Blocked, LaneBatch, LaneParty, Monitor, WaitStrategy};
 use rdkafka::client::ClientContext;
 
@@ -35,6 +35,8 @@ pub enum Target {
         producer: usize,
         /// The topic; `None`: each output names its own.
         topic: Option<TopicIndex>,
+        /// Whether outputs have the headers of the record that caused them.
+        pass_headers: bool,
     },
     /// Index into the sink's line writers.
     Lines(usize),
@@ -341,7 +343,7 @@ impl<C: ClientContext> Outlets<C> {
             let value = slot.outputs.bytes(output.value);
             let mut written_to = None;
             match output.target.map(|target| &self.targets[target as usize]) {
-                Some(&Target::Kafka { producer, topic }) => {
+                Some(&Target::Kafka { producer, topic, pass_headers }) => {
                     let producer = &mut self.producers[producer];
                     let topic = match output.topic {
                         None => topic.expect("the plan gives every output without a topic of its own a target's"),
@@ -360,8 +362,18 @@ impl<C: ClientContext> Outlets<C> {
                         Some(key) => partitioner::by_key(key, partitions),
                         None => inputs.number(slot.partition) % partitions,
                     };
-                    // SAFETY: key and value lie in the slot, which the caller keeps in place.
-                    unsafe { producer.gather(topic, partition, key, value, sequence) };
+                    // A slot that is no record holds what the last lap left.
+                    let headers = match slot.cause {
+                        Cause::Record if pass_headers => slot.payload.headers(),
+                        _ => Headers::default(),
+                    };
+                    // SAFETY: key, value and headers lie in the slot, which the caller keeps in place.
+                    unsafe {
+                        producer.gather(topic, partition, key, value, sequence);
+                        if output.timestamp_ms > 0 || !headers.is_empty() {
+                            producer.single_out(topic, partition, output.timestamp_ms.max(0), headers);
+                        }
+                    }
                     outstanding += 1;
                 }
                 Some(&Target::Lines(number)) => {

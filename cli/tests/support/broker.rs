@@ -11,7 +11,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message as _;
+use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -46,6 +46,8 @@ pub(crate) struct Message {
     pub(crate) value: Option<Vec<u8>>,
     /// Milliseconds since 1970; `None`: now.
     pub(crate) timestamp_ms: Option<i64>,
+    /// Names and values, in order.
+    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 impl Message {
@@ -66,6 +68,8 @@ pub(crate) struct Record {
     pub(crate) offset: i64,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) value: Option<Vec<u8>>,
+    pub(crate) timestamp_ms: Option<i64>,
+    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 impl Record {
@@ -231,6 +235,12 @@ impl Broker {
                     offset: message.offset(),
                     key: message.key().map(<[u8]>::to_vec),
                     value: message.payload().map(<[u8]>::to_vec),
+                    timestamp_ms: message.timestamp().to_millis(),
+                    headers: message.headers().map_or(Vec::new(), |headers| {
+                        let owned =
+                            |header: Header<'_, &[u8]>| (header.key.to_owned(), header.value.map(<[u8]>::to_vec));
+                        headers.iter().map(owned).collect()
+                    }),
                 });
             }
         }
@@ -331,6 +341,12 @@ fn send(producer: &BaseProducer<Delivered>, topic: &str, message: &Message) {
         record.key = message.key.as_deref();
         record.payload = message.value.as_deref();
         record.timestamp = message.timestamp_ms;
+        record.headers = (!message.headers.is_empty()).then(|| {
+            let add = |headers: OwnedHeaders, (name, value): &(String, Option<Vec<u8>>)| {
+                headers.insert(Header { key: name, value: value.as_deref() })
+            };
+            message.headers.iter().fold(OwnedHeaders::new(), add)
+        });
         match producer.send(record) {
             Ok(()) => break,
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {

@@ -306,10 +306,24 @@ pub struct Target {
     pub topic: Topic,
     /// `key:`; the input record's key without it.
     pub key: Option<Expr>,
+    /// `record_timestamp:`
+    pub record_timestamp: RecordTimestamp,
+    /// `headers: "pass"`: outputs have the headers of the record that caused them.
+    pub pass_headers: bool,
     /// Properties of librdkafka that are given here.
     pub properties: Vec<Property>,
     /// The whole `.to(…)`.
     pub span: Span,
+}
+
+/// What the timestamp of an output's Kafka record is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RecordTimestamp {
+    /// The time at which it is produced.
+    #[default]
+    Produced,
+    /// The time of its event.
+    Event,
 }
 
 /// The topic of a target.

@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::syntax::ast::{self, ExprKind, Op, OpKind, Span, Statement, StatementKind};
+use crate::syntax::ast::{self, ExprKind, Op, OpKind, Statement, StatementKind};
 
 /// How kolo stands to an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,13 +127,6 @@ pub(super) fn foreign(table: &[(&[&str], &'static str)], name: &str) -> Option<&
 }
 
 impl<'a> Checker<'a> {
-    pub(super) fn not_yet(&mut self, span: Span, what: &str) {
-        self.report(
-            Diagnostic::new(Code::NotYet, span, format!("{what} is not supported yet"))
-                .note("docs/vpl.md lists what kolo runs today"),
-        );
-    }
-
     /// Statements that are not supported, or have no effect.
     pub(super) fn refuse_statement(&mut self, statement: &'a Statement) {
         match &statement.kind {

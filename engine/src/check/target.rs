@@ -2,13 +2,13 @@
 
 use super::constants::kafka_key;
 use super::expression::Scope;
-use super::program::{At, ConnectorKind, Expr, ExprKind, Property, Target, Topic};
+use super::program::{At, ConnectorKind, Expr, ExprKind, Property, RecordTimestamp, Target, Topic};
 use super::{Checker, Declared};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, similar};
 use crate::syntax::ast::{self, Arg, BinaryOp, Name, Op, Span};
 
 impl<'a> Checker<'a> {
-    /// `.to(connector, topic: …, key: …)`
+    /// `.to(connector, topic: …, key: …, record_timestamp: …, headers: …)`
     pub(super) fn target(
         &mut self,
         op: &'a Op,
@@ -34,6 +34,8 @@ impl<'a> Checker<'a> {
         let mut topic = None;
         let mut topic_named = false;
         let mut key = None;
+        let mut record_timestamp = RecordTimestamp::default();
+        let mut pass_headers = false;
         let mut properties: Vec<Property> = Vec::new();
         for arg in named {
             let Some(label) = &arg.name else {
@@ -49,8 +51,13 @@ impl<'a> Checker<'a> {
                     topic = self.topic(&arg.value, scope);
                 }
                 ("key", Some(ConnectorKind::Kafka(_)) | None) => key = Some(self.resolve(&arg.value, scope)),
-                ("record_timestamp" | "headers", Some(ConnectorKind::Kafka(_))) => {
-                    self.not_yet(label.span, &format!("`{}` of `.to`", label.text));
+                ("record_timestamp", Some(ConnectorKind::Kafka(_))) => {
+                    let choices = [("event", RecordTimestamp::Event), ("produced", RecordTimestamp::Produced)];
+                    record_timestamp = self.choice(label, &arg.value, declared, choices).unwrap_or_default();
+                }
+                ("headers", Some(ConnectorKind::Kafka(_))) => {
+                    let choices = [("pass", true), ("none", false)];
+                    pass_headers = self.choice(label, &arg.value, declared, choices).unwrap_or_default();
                 }
                 (own, Some(ConnectorKind::Kafka(_))) => match kafka_key(own).as_str() {
                     "group_id" | "auto_offset_reset" | "brokers" | "bootstrap_servers" | "exactly_once" => {
@@ -78,7 +85,28 @@ impl<'a> Checker<'a> {
             ConnectorKind::File { path } => topic.unwrap_or(Topic::Fixed(path)),
             ConnectorKind::Console => Topic::Fixed(At { value: String::new(), span: connector.span }),
         };
-        Some(Target { connector: index?, topic, key, properties, span: op.span })
+        Some(Target { connector: index?, topic, key, record_timestamp, pass_headers, properties, span: op.span })
+    }
+
+    /// The one of two choices that an argument names.
+    fn choice<T>(
+        &mut self,
+        label: &Name,
+        value: &ast::Expr,
+        declared: Declared<'_>,
+        choices: [(&str, T); 2],
+    ) -> Option<T> {
+        let found = self.text(value, declared.variables)?;
+        let names = [choices[0].0, choices[1].0];
+        let chosen = choices.into_iter().find_map(|(name, choice)| (name == found.value).then_some(choice));
+        if chosen.is_none() {
+            let message = format!("`{}` cannot be `{}`", label.text, found.value);
+            let diagnostic = Diagnostic::new(Code::BadValue, found.span, message)
+                .suggest(similar(&found.value, names))
+                .help(format!("it is `{}` or `{}`", names[0], names[1]));
+            self.report(diagnostic);
+        }
+        chosen
     }
 
     /// A text, a field, or a concatenation of these.

@@ -379,6 +379,18 @@ fn topics_are_fixed_or_computed() {
 }
 
 #[test]
+fn record_timestamps_and_headers_are_chosen_for_each_target() {
+    let chosen = |arguments: &str| {
+        let program = good(&format!("{KAFKA}let WHEN = \"event\"\nstream S = T.to(K, topic: \"t\"{arguments})"));
+        (program.targets[0].record_timestamp, program.targets[0].pass_headers)
+    };
+    assert_eq!(chosen(""), (RecordTimestamp::Produced, false));
+    assert_eq!(chosen(", record_timestamp: \"produced\", headers: \"none\""), (RecordTimestamp::Produced, false));
+    assert_eq!(chosen(", record_timestamp: WHEN"), (RecordTimestamp::Event, false));
+    assert_eq!(chosen(", headers: pass"), (RecordTimestamp::Produced, true));
+}
+
+#[test]
 fn outputs_are_what_emit_and_to_make() {
     let program = good(&format!(
         "{KAFKA}connector C = console()\nconnector F = file(path: \"o.jsonl\")\n\

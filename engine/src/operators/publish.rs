@@ -2,7 +2,7 @@
 //!
 //! The line is written once; the descriptors of several targets share its bytes.
 
-use crate::check::program::{self, Topic};
+use crate::check::program::{self, RecordTimestamp, Topic};
 use crate::counters::Totals;
 use crate::encode::{self, Encoder};
 use crate::expr::compile::{Compiler, Schema};
@@ -26,6 +26,8 @@ struct Address {
     topic: Option<Expr>,
     /// `key:`, else the partition field; without both, outputs have their event's key.
     key: Option<Expr>,
+    /// Whether outputs have their event's time as their record's timestamp.
+    stamped: bool,
 }
 
 impl Publish {
@@ -54,6 +56,7 @@ impl Publish {
                 .map(|key| compiler.expr(key, schema))
                 .or_else(|| partition.cloned())
                 .map(Expr::untouched),
+            stamped: targets[target].record_timestamp == RecordTimestamp::Event,
         });
         Publish { addresses: addresses.collect(), encoder: Encoder::new(event_type, schema, projected) }
     }
@@ -73,7 +76,7 @@ impl Publish {
         self.encoder.write(cx, times, outputs.buffer());
         let value = outputs.span_from(mark);
         if self.addresses.is_empty() {
-            outputs.push(Output { target: None, topic: None, key: Key::Input, value });
+            outputs.push(Output { target: None, topic: None, key: Key::Input, timestamp_ms: 0, value });
             totals.outputs += 1;
         }
         for address in &self.addresses {
@@ -103,7 +106,8 @@ impl Publish {
                     }
                 },
             };
-            outputs.push(Output { target: Some(address.target), topic, key, value });
+            let timestamp_ms = if address.stamped { time::to_millis(cx.time()) } else { 0 };
+            outputs.push(Output { target: Some(address.target), topic, key, timestamp_ms, value });
             totals.outputs += 1;
         }
     }

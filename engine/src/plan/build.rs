@@ -570,6 +570,7 @@ fn target(target: &program::Target) -> Target {
             Topic::Fixed(topic) => Some(topic.value.clone()),
             Topic::Computed(_) => None,
         },
+        pass_headers: target.pass_headers,
         properties: target.properties.clone(),
     }
 }

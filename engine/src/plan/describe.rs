@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::check::keys::{self, Division, State};
 use crate::check::program::{
     AggregateFunction, ConnectorKind, Emission, ExprKind, Join, OffsetReset, Operator, Origin, Program, Projection,
-    Sequence, Stream, Topic, Window, WindowKind,
+    RecordTimestamp, Sequence, Stream, Topic, Window, WindowKind,
 };
 use crate::decode::RESERVED;
 use crate::diagnostic::SourceFile;
@@ -314,6 +314,15 @@ impl Describe<'_> {
                 Some(key) => format!(", key {}", self.text(key.span)),
                 None => ", the input's key".to_owned(),
             };
+            if target.record_timestamp == RecordTimestamp::Event {
+                text += ", the event's time as the record's timestamp";
+            }
+            if target.pass_headers {
+                text += ", the input's headers";
+            }
+            if target.record_timestamp == RecordTimestamp::Event || target.pass_headers {
+                text += " (a call for each output)";
+            }
         }
         text
     }

@@ -85,6 +85,8 @@ pub struct Target {
     pub connector: usize,
     /// The topic, or the file's path; `None` if every output names its own.
     pub topic: Option<String>,
+    /// Whether outputs have the headers of the record that caused them.
+    pub pass_headers: bool,
     /// Properties of librdkafka that are given in the `.to`.
     pub properties: Vec<Property>,
 }
@@ -208,6 +210,11 @@ impl Plan {
     /// The places to write to, one for each `.to`.
     pub fn targets(&self) -> &[Target] {
         &self.targets
+    }
+
+    /// Whether some target passes headers on, so that records are needed with theirs.
+    pub fn passes_headers(&self) -> bool {
+        self.targets.iter().any(|target| target.pass_headers)
     }
 
     /// The names of the fields that are decoded, in no particular order; others are only validated.

@@ -17,7 +17,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::consumer::{Consumer, OffsetStore, Rebalance};
 use super::error::Error;
 use super::offsets::{self, Start};
-use super::queue::Message;
+use super::queue::{Headers, Message};
 use crate::control::Control;
 use crate::partitions::Partitions;
 use crate::spill::{self, SpillBudget};
@@ -36,13 +36,15 @@ pub struct Options {
     pub commit: bool,
     /// Publish a [`Cause::Tick`] this often; `None`: the plan needs none.
     pub tick_every: Option<Duration>,
+    /// Whether records are taken with their headers, because some target passes them on.
+    pub headers: bool,
     /// Bytes of large payloads that may be in flight; at least one record is always admitted.
     pub spill_limit: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { until_end: false, commit: true, tick_every: None, spill_limit: spill::DEFAULT_LIMIT }
+        Options { until_end: false, commit: true, tick_every: None, headers: false, spill_limit: spill::DEFAULT_LIMIT }
     }
 }
 
@@ -370,7 +372,8 @@ impl<P: LaneProducer<Slot = Slot>, C: ClientContext + 'static> Poller<P, C> {
     /// The hot path: copies messages into slots, batch by batch, until there are none left or no room.
     fn fill(&mut self, number: usize) -> Result<usize, Error> {
         self.spill.settle(self.lane.sent());
-        let Poller { lane, consumers, held, spill, clock, counters, .. } = self;
+        let Poller { lane, consumers, held, spill, clock, counters, options, .. } = self;
+        let with_headers = options.headers;
         let consumer = &mut consumers[number];
         let mut handled = 0;
         let mut bytes = 0;
@@ -410,7 +413,11 @@ impl<P: LaneProducer<Slot = Slot>, C: ClientContext + 'static> Poller<P, C> {
                         slot.arrived_ns = arrived_ns;
                         let (key, value) = (message.key(), message.value());
                         bytes += key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
-                        slot.payload.set(key, value);
+                        if with_headers {
+                            slot.payload.set_with_headers(key, value, headers(&message, held));
+                        } else {
+                            slot.payload.set(key, value);
+                        }
                         held.position = message.offset() + 1;
                         spill.took(first + filled as u64, slot.payload.spilled_bytes());
                         filled += 1;
@@ -494,6 +501,15 @@ impl<P: LaneProducer<Slot = Slot>, C: ClientContext + 'static> Poller<P, C> {
         }
         Ok(())
     }
+}
+
+/// The headers of a record, none if they cannot be read.
+fn headers<'m>(message: &Message<'m>, held: &Held) -> Headers<'m> {
+    message.headers().unwrap_or_else(|code| {
+        let place = (&held.topic, held.partition, message.offset());
+        log::warn!(target: "kolo::source", "{}/{}@{}: unreadable headers: {code:?}", place.0, place.1, place.2);
+        Headers::default()
+    })
 }
 
 /// Handles what came in place of a record. True: the position is gone from the broker.

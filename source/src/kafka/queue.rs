@@ -1,9 +1,11 @@
 //! A librdkafka queue of our own, and the batches of messages taken from it.
 
-use std::ffi::{CString, c_void};
-use std::ptr::NonNull;
+use std::ffi::{CStr, CString, c_void};
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
 use std::slice;
 
+use kolo_engine::slot::Header;
 use rdkafka::bindings as rd;
 
 /// Runs when a queue that was empty receives something; on a librdkafka thread, so it must be short and never block.
@@ -98,7 +100,7 @@ impl Drop for Queue {
         // librdkafka calls it under the queue's lock, so none is running afterwards.
         unsafe {
             if self.callback.is_some() {
-                rd::rd_kafka_queue_cb_event_enable(self.ptr.as_ptr(), None, std::ptr::null_mut());
+                rd::rd_kafka_queue_cb_event_enable(self.ptr.as_ptr(), None, ptr::null_mut());
             }
             rd::rd_kafka_queue_destroy(self.ptr.as_ptr());
         }
@@ -121,7 +123,7 @@ unsafe impl Send for Messages {}
 
 impl Messages {
     pub(crate) fn with_capacity(capacity: usize) -> Messages {
-        Messages { array: vec![std::ptr::null_mut(); capacity].into_boxed_slice(), next: 0, end: 0 }
+        Messages { array: vec![ptr::null_mut(); capacity].into_boxed_slice(), next: 0, end: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -191,7 +193,7 @@ impl<'a> Message<'a> {
             return "";
         }
         // SAFETY: the message holds a reference to its topic, whose name is a C string that lives as long.
-        let name = unsafe { std::ffi::CStr::from_ptr(rd::rd_kafka_topic_name(self.raw.rkt)) };
+        let name = unsafe { CStr::from_ptr(rd::rd_kafka_topic_name(self.raw.rkt)) };
         name.to_str().unwrap_or("")
     }
 
@@ -209,11 +211,67 @@ impl<'a> Message<'a> {
             .then(|| unsafe { slice::from_raw_parts(self.raw.payload as *const u8, self.raw.len) })
     }
 
+    /// The record's headers, which librdkafka reads when it is asked for them.
+    ///
+    /// # Errors
+    /// The broker sent bytes that are no headers.
+    pub(crate) fn headers(&self) -> Result<Headers<'a>, rd::rd_kafka_resp_err_t> {
+        let mut list = ptr::null_mut();
+        // SAFETY: the message is live, and `list` is a valid place to write to.
+        match unsafe { rd::rd_kafka_message_headers(self.raw, &mut list) } {
+            rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(Headers { list, next: 0, message: PhantomData }),
+            rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__NOENT => Ok(Headers::default()),
+            code => Err(code),
+        }
+    }
+
     /// Kafka's record timestamp in ms since 1970; −1 if there is none.
     #[inline]
     pub(crate) fn timestamp_ms(&self) -> i64 {
         let mut kind = rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         // SAFETY: the message is live, and `kind` is a valid place to write to.
         unsafe { rd::rd_kafka_message_timestamp(self.raw, &mut kind) }
+    }
+}
+
+/// The headers of a message, one after the other. The name of one ends with its first NUL, if it has any: that is how
+/// librdkafka tells it.
+#[derive(Clone)]
+pub(crate) struct Headers<'a> {
+    /// Null if there are none.
+    list: *mut rd::rd_kafka_headers_t,
+    next: usize,
+    /// Whose headers they are.
+    message: PhantomData<&'a rd::rd_kafka_message_t>,
+}
+
+impl Default for Headers<'_> {
+    /// No headers.
+    fn default() -> Self {
+        Headers { list: ptr::null_mut(), next: 0, message: PhantomData }
+    }
+}
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = Header<'a>;
+
+    fn next(&mut self) -> Option<Header<'a>> {
+        if self.list.is_null() {
+            return None;
+        }
+        let (mut name, mut value, mut len) = (ptr::null(), ptr::null(), 0);
+        // SAFETY: the list belongs to the message, which is live for 'a; librdkafka checks the number and writes to the
+        // three places.
+        let code = unsafe { rd::rd_kafka_header_get_all(self.list, self.next, &mut name, &mut value, &mut len) };
+        if code != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return None;
+        }
+        self.next += 1;
+        // SAFETY: name and value lie in the list; the name is a C string, and a value that is null has a null pointer.
+        unsafe {
+            let name = CStr::from_ptr(name).to_bytes();
+            let value = (!value.is_null()).then(|| slice::from_raw_parts(value as *const u8, len));
+            Some(Header { name, value })
+        }
     }
 }
