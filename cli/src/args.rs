@@ -104,6 +104,13 @@ pub(crate) struct RunArgs {
     #[arg(short = 'X', value_name = "KEY=VALUE", help_heading = "Kafka")]
     pub(crate) properties: Vec<Property>,
 
+    /// Promise that this process is the only member of its consumer groups
+    ///
+    /// Topics that a join, or a window or sequence with .partition_by, brings together by key then need no equal partition
+    /// counts. The run stops as soon as another member has partitions of them.
+    #[arg(long, help_heading = "Kafka")]
+    pub(crate) alone: bool,
+
     #[command(flatten)]
     pub(crate) ring: RingArgs,
 

@@ -27,6 +27,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
         brokers: args.brokers.clone(),
         properties: args.properties.iter().map(|p| (p.key.clone(), p.value.clone())).collect(),
         reset: args.from,
+        alone: args.alone,
     };
     properties::check_overrides(&overrides.properties)?;
     let mode = Mode { until_end: args.until.is_some(), dry_run: args.dry_run, echo: !args.quiet };

@@ -10,7 +10,7 @@ use kolo_engine::plan::Plan;
 use kolo_sink::kafka::Producer;
 use kolo_sink::lines::Lines;
 use kolo_sink::{Outlets, Target};
-use kolo_source::kafka::{Consumer, ConsumerConfig, Options, Reset, Topic};
+use kolo_source::kafka::{Consumer, ConsumerConfig, Meeting, Options, Reset, Topic};
 use rdkafka::ClientConfig;
 
 use crate::connection::Watch;
@@ -32,6 +32,8 @@ pub(crate) struct Overrides {
     pub(crate) properties: Vec<(String, String)>,
     /// Where to begin without a committed offset.
     pub(crate) reset: Option<Reset>,
+    /// The promise that the consumer groups have no other members.
+    pub(crate) alone: bool,
 }
 
 /// What a run reads and writes.
@@ -124,13 +126,9 @@ fn kafka_feed(
         let own = sources.iter().flat_map(|&source| &plan.sources()[source].properties);
         let mut client = client(connector, kafka, kolo_source::kafka::DEFAULTS, own, overrides)?;
         log::info!(target: "kolo", "connector {}: consumer group {group}", connector.name.text);
-        if plan.is_stateful() && client.get("partition.assignment.strategy").is_some_and(|s| s.contains("cooperative"))
-        {
-            return Err(Failure::new(format_args!(
-                "connector {}: a program with state needs an eager partition.assignment.strategy (range, roundrobin): \
-                 with a cooperative one, some partitions stay where they are while the state of all begins anew",
-                connector.name.text
-            )));
+        let meetings = meetings(plan, &sources);
+        if plan.is_stateful() {
+            assign_eagerly(&connector.name.text, &mut client, &meetings, overrides.alone)?;
         }
         client.set("group.id", group);
         // These are how the acknowledged prefix becomes the commit; nothing may turn them round.
@@ -152,7 +150,8 @@ fn kafka_feed(
                 Topic { name: source.topic.clone(), reset, source: number as u16 }
             })
             .collect();
-        let config = ConsumerConfig { connector: connector.name.text.clone(), client, topics };
+        let config =
+            ConsumerConfig { connector: connector.name.text.clone(), client, topics, meetings, alone: overrides.alone };
         let watch = Watch::new(&connector.name.text, "consumer");
         let connected = Box::new(watch.connected());
         consumers.push(Consumer::connect(config, watch, connected, mode.until_end)?);
@@ -166,6 +165,57 @@ fn kafka_feed(
         ..Options::default()
     };
     Ok(Feed::Kafka { consumers, options })
+}
+
+/// Where topics of one consumer, which reads `sources`, meet by key.
+fn meetings(plan: &Plan, sources: &[usize]) -> Vec<Meeting> {
+    let all = plan.meetings().iter().map(|meeting| Meeting {
+        stream: meeting.stream.clone(),
+        topics: meeting
+            .sources
+            .iter()
+            .filter(|source| sources.contains(source))
+            .map(|&source| plan.sources()[source].topic.clone())
+            .collect(),
+    });
+    all.filter(|meeting| meeting.topics.len() > 1).collect()
+}
+
+/// How the partitions of a program with state are assigned: all anew at each rebalance, as its state begins anew; and
+/// where topics meet by key, those of one number to one member.
+fn assign_eagerly(
+    connector: &str,
+    client: &mut ClientConfig,
+    meetings: &[Meeting],
+    alone: bool,
+) -> Result<(), Failure> {
+    if client.get("group.protocol").is_some_and(|protocol| protocol.eq_ignore_ascii_case("consumer")) {
+        return Err(Failure::new(format_args!(
+            "connector {connector}: a program with state needs group.protocol=classic: with the other one, some partitions \
+             stay where they are while the state of all begins anew"
+        )));
+    }
+    let strategy = client.get("partition.assignment.strategy");
+    if strategy.is_some_and(|strategy| strategy.contains("cooperative")) {
+        return Err(Failure::new(format_args!(
+            "connector {connector}: a program with state needs an eager partition.assignment.strategy (range, roundrobin): \
+             with a cooperative one, some partitions stay where they are while the state of all begins anew"
+        )));
+    }
+    let Some(Meeting { stream, topics }) = meetings.first().filter(|_| !alone) else { return Ok(()) };
+    match strategy {
+        None => _ = client.set("partition.assignment.strategy", "range"),
+        Some(strategy) if strategy.trim() == "range" => {}
+        Some(strategy) => {
+            return Err(Failure::new(format_args!(
+                "connector {connector}: stream {stream} brings topics {} together by key, which needs \
+                 partition.assignment.strategy=range instead of {strategy}: else members of the consumer group would read \
+                 equal keys apart. Leave it out, or give --alone if this process is to be the group's only member",
+                topics.join(" and ")
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Connects to whatever the program writes to. `reader_gone` ends the run when standard output's reader goes away.

@@ -35,7 +35,7 @@ fn header(name: &str, value: &[u8]) -> (String, Option<Vec<u8>>) {
 
 /// None, a few with everything that headers may be, and more than a slot holds.
 fn headers_of(n: u64) -> Headers {
-    if n % 7 == 0 {
+    if n.is_multiple_of(7) {
         return Vec::new();
     }
     let null = ("trace".to_owned(), None);
@@ -74,9 +74,9 @@ stream Heads = Numbers.where(n % 5 == 0).emit(n: n).to(k, topic: "{output}", hea
         for n in (partition as u64..ALL).step_by(2) {
             for (stream, wanted, stamped, with_headers) in [
                 ("Both", true, true, true),
-                ("Neither", n % 3 == 0, false, false),
-                ("Time", n % 5 == 0, true, false),
-                ("Heads", n % 5 == 0, false, true),
+                ("Neither", n.is_multiple_of(3), false, false),
+                ("Time", n.is_multiple_of(5), true, false),
+                ("Heads", n.is_multiple_of(5), false, true),
             ] {
                 if !wanted {
                     continue;
@@ -222,14 +222,15 @@ stream Large = Third.where(n >= 100).emit(n: n).to(k, topic: "{large}")
     };
     for (partition, records) in broker.read(&output).iter().enumerate() {
         let emitted = |n: u64| {
-            let third = (n % 3 == 0).then(|| ("Third".to_owned(), n));
+            let third = n.is_multiple_of(3).then(|| ("Third".to_owned(), n));
             third.into_iter().chain((0..2).map(move |again| ("Part".to_owned(), n * 10 + again)))
         };
         let expected: Vec<(String, u64)> = (partition as u64..ALL).step_by(2).flat_map(emitted).collect();
         assert_eq!(records.iter().map(typed).collect::<Vec<_>>(), expected);
     }
     for (partition, numbers) in numbers_in(broker, &large).iter().enumerate() {
-        let expected: Vec<u64> = (partition as u64..ALL).step_by(2).filter(|n| n % 3 == 0 && *n >= 100).collect();
+        let expected: Vec<u64> =
+            (partition as u64..ALL).step_by(2).filter(|n| n.is_multiple_of(3) && *n >= 100).collect();
         assert_eq!(numbers, &expected);
     }
 }

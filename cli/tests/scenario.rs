@@ -143,7 +143,7 @@ fn outputs_with_a_key_go_where_murmur2_sends_them(broker: &Broker) {
         .collect();
     let message = |n: usize| {
         let value = format!(r#"{{"event_type":"Number","n":{n},"name":"name {n}"}}"#).into_bytes();
-        Message { key: keys[n].clone(), value: Some(value), partition: (n % 3) as i32, timestamp_ms: None }
+        Message { key: keys[n].clone(), value: Some(value), partition: (n % 3) as i32, ..Message::default() }
     };
     broker.produce(&input, (0..keys.len()).map(message));
     let program = format!(

@@ -127,7 +127,10 @@ Stream  6:1-10:47
 #[test]
 fn the_plan_says_what_is_read_decoded_kept_and_published() {
     let more = RIGHT.replace("key: symbol", "key: symbol, record_timestamp: \"event\", headers: \"pass\"");
-    let folder = folder(&[("right.vpl", RIGHT), ("more.vpl", &more), ("wrong.vpl", WRONG)]);
+    let join = "connector k = kafka(brokers: \"b:9092\")\nstream A = Left.from(k, topic: \"left\")\n\
+                stream B = Right.from(k, topic: \"right\")\nstream J = join(A, B).on(A.n == B.n).emit()\n";
+    let files = [("right.vpl", RIGHT), ("more.vpl", &more), ("join.vpl", join), ("wrong.vpl", WRONG)];
+    let folder = folder(&files);
     let finished = run(folder.path(), &["plan", "right.vpl"]).ok();
     let expected = "\
 reads
@@ -151,6 +154,9 @@ keeps state in 1 step
     let finished = run(folder.path(), &["plan", "more.vpl"]).ok();
     let more = "key symbol, the event's time as the record's timestamp, the input's headers (a call for each output)";
     assert_eq!(finished.stdout, expected.replace("key symbol", more));
+    let finished = run(folder.path(), &["plan", "join.vpl"]).ok();
+    let meet = "  left and right meet by key in J: they need equal partition counts\ndecodes\n";
+    assert!(finished.stdout.contains(meet), "{}", finished.stdout);
     let finished = run(folder.path(), &["plan", "--format", "json", "right.vpl"]).ok();
     let plan: Value = serde_json::from_str(&finished.stdout).expect("it is JSON");
     assert_eq!(plan["decoded"], serde_json::json!(["price", "symbol"]));

@@ -433,6 +433,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_slot_takes_eight_cache_lines() {
+        assert_eq!(size_of::<Slot>(), 8 * CACHE_LINE);
+    }
+
+    #[test]
     fn payload_keeps_nulls_apart_from_empties() {
         let mut payload = Payload::default();
         payload.set(None, None);

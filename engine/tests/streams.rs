@@ -390,3 +390,41 @@ fn strings_that_grow_without_bound_are_missing() {
     assert_eq!(lines(&slots), [line("S", &format!(r#","c":"{text}{text}""#))]);
     assert_eq!(counter(&engine, "overflow"), 2);
 }
+
+#[test]
+fn topics_meet_where_state_is_kept_key_by_key() {
+    let sources = "stream A = Left.from(k, topic: \"a\")\nstream B = Right.from(k, topic: \"b\")\nstream C = Other.from(k, topic: \"c\")\n";
+    let meetings = |streams: &str| -> Vec<(String, Vec<usize>)> {
+        let engine = engine(&format!("{KAFKA}{sources}{streams}"));
+        engine.plan().meetings().iter().map(|meeting| (meeting.stream.clone(), meeting.sources.clone())).collect()
+    };
+    let in_s = |sources: &[usize]| vec![("S".to_owned(), sources.to_vec())];
+    for (streams, sources) in [
+        ("stream S = join(A, B).on(A.n == B.n).emit(n: A.n)", &[0, 1][..]),
+        ("stream S = join(Left, Right).on(Left.n == Right.n).emit(n: Left.n)", &[0, 1]),
+        ("stream S = A as a -> B where n == a.n as b .partition_by(n).emit(n: a.n)", &[0, 1]),
+        ("stream S = merge(A, B, C).partition_by(n).window(1m).aggregate(c: count()).emit()", &[0, 1, 2]),
+        ("stream S = merge(A, C).partition_by(n).window(10).emit()", &[0, 2]),
+        // A type that no `.from` names may come from anywhere, unless a function emits it.
+        ("stream S = Unknown.partition_by(n).window(10).emit()", &[0, 1, 2]),
+        (
+            "fn f(n: int):\n    emit Made(n: n)\nstream D = A.process(f(n))\nstream S = join(B, Made).on(B.n == Made.n).emit()",
+            &[0, 1],
+        ),
+    ] {
+        assert_eq!(meetings(streams), in_s(sources), "{streams}");
+    }
+    // By way of a state of its own.
+    let through =
+        "stream W = A.window(1m).partition_by(n).aggregate(n: last(n))\nstream S = join(W, B).on(W.n == B.n).emit()";
+    assert_eq!(meetings(through), in_s(&[0, 1]));
+    for streams in [
+        "stream S = merge(A, B).emit()",
+        "stream S = merge(A, B).window(1m).aggregate(c: count()).emit()",
+        "stream S = A as a -> B as b .emit(n: a.n)",
+        "stream S = A.partition_by(n).window(10).emit()\nstream T = B.partition_by(n).window(10).emit()",
+        "stream S = Left.partition_by(n).window(10).emit()",
+    ] {
+        assert_eq!(meetings(streams), [], "{streams}");
+    }
+}

@@ -2,8 +2,8 @@
 //!
 //! `rd_kafka_produce_batch` with one fixed partition costs half of what a call a message does, and keeps order within
 //! the partition. It can set neither timestamps nor headers: a message that needs them is *single*, and takes a call of its
-//! own in its place among those of its partition. Delivery reports are taken as raw events, one for each batch that a broker acknowledged; the opaque
-//! pointer of a message is no pointer but the sequence of the slot that caused it.
+//! own in its place among those of its partition. Delivery reports are taken as raw events, one for each batch that a
+//! broker acknowledged; the opaque pointer of a message is no pointer but the sequence of the slot that caused it.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_void};
@@ -440,23 +440,20 @@ impl<C: ClientContext> Producer<C> {
         cancelled: &impl Fn() -> bool,
     ) -> Result<(), SendError> {
         use rd::rd_kafka_vtype_t as Type;
-        let argument = |vtype, set: &dyn Fn(&mut rd::rd_kafka_vu_s__bindgen_ty_1)| {
-            let mut u = rd::rd_kafka_vu_s__bindgen_ty_1 { _pad: [0; 64] };
-            set(&mut u);
-            rd::rd_kafka_vu_t { vtype, u }
-        };
-        let bytes = |ptr, size| rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr, size };
+        use rd::{rd_kafka_vu_s__bindgen_ty_1 as Value, rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 as Bytes};
+        let argument = |vtype, u| rd::rd_kafka_vu_t { vtype, u };
+        let bytes = |ptr, size| Value { mem: Bytes { ptr, size } };
         let headers = (!single.headers.is_empty()).then(|| OwnedHeaders::new(single.headers));
         let list = headers.as_ref().map_or(ptr::null_mut(), |headers| headers.0.as_ptr());
         let arguments = [
-            argument(Type::RD_KAFKA_VTYPE_RKT, &|u| u.rkt = self.topics[topic].handle.as_ptr()),
-            argument(Type::RD_KAFKA_VTYPE_PARTITION, &|u| u.i32_ = message.partition),
-            argument(Type::RD_KAFKA_VTYPE_MSGFLAGS, &|u| u.i = rd::RD_KAFKA_MSG_F_COPY),
-            argument(Type::RD_KAFKA_VTYPE_VALUE, &|u| u.mem = bytes(message.payload, message.len)),
-            argument(Type::RD_KAFKA_VTYPE_KEY, &|u| u.mem = bytes(message.key, message.key_len)),
-            argument(Type::RD_KAFKA_VTYPE_OPAQUE, &|u| u.ptr = message._private),
-            argument(Type::RD_KAFKA_VTYPE_TIMESTAMP, &|u| u.i64_ = single.timestamp_ms),
-            argument(Type::RD_KAFKA_VTYPE_HEADERS, &|u| u.headers = list),
+            argument(Type::RD_KAFKA_VTYPE_RKT, Value { rkt: self.topics[topic].handle.as_ptr() }),
+            argument(Type::RD_KAFKA_VTYPE_PARTITION, Value { i32_: message.partition }),
+            argument(Type::RD_KAFKA_VTYPE_MSGFLAGS, Value { i: rd::RD_KAFKA_MSG_F_COPY }),
+            argument(Type::RD_KAFKA_VTYPE_VALUE, bytes(message.payload, message.len)),
+            argument(Type::RD_KAFKA_VTYPE_KEY, bytes(message.key, message.key_len)),
+            argument(Type::RD_KAFKA_VTYPE_OPAQUE, Value { ptr: message._private }),
+            argument(Type::RD_KAFKA_VTYPE_TIMESTAMP, Value { i64_: single.timestamp_ms }),
+            argument(Type::RD_KAFKA_VTYPE_HEADERS, Value { headers: list }),
         ];
         loop {
             // SAFETY: client and topic are live; `gather`'s caller keeps key and value in place, and F_COPY copies them.

@@ -79,6 +79,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Outcome, Failure> {
         // The mock cluster sleeps this long when a fetch finds nothing.
         properties: vec![("fetch.wait.max.ms".to_owned(), "1".to_owned())],
         reset: None,
+        alone: false,
     };
     let plan = loaded.plan()?;
     let outlets = setup::outlets(&plan, &overrides, Mode::default())?;

@@ -25,7 +25,7 @@ use crate::operators::timer::{TIMERS, Timer};
 use crate::operators::window::{self, Window};
 use crate::operators::{Feed, Operator, StateCounts, Stateful};
 use crate::plan::{
-    Chain, End, MAX_CHAINS, MAX_FIELDS, MAX_STAGES, MAX_TARGETS, Plan, PlanError, Source, Stage, Target,
+    Chain, End, MAX_CHAINS, MAX_FIELDS, MAX_STAGES, MAX_TARGETS, Meeting, Plan, PlanError, Source, Stage, Target,
 };
 use crate::resume::stage_mark;
 use crate::value::{Owned, Value};
@@ -42,6 +42,7 @@ pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
         state_of: HashMap::new(),
         states: StateCounts::default(),
         stages: Vec::new(),
+        keyed: Vec::new(),
         chains: 0,
     };
     let records = Events { schema: Schema::Record, key: None, projected: false, stage: None, closing: None, input: 0 };
@@ -67,7 +68,7 @@ pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
             heads.push(Head { event_type, from, except: program.shadowed(stream, input) });
         }
     }
-    let Builder { compiler, states, stages, .. } = builder;
+    let Builder { compiler, states, stages, keyed, .. } = builder;
     let fields = compiler.columns.len().max(compiler.registers);
     if fields > MAX_FIELDS {
         return Err(PlanError::Fields(fields));
@@ -83,6 +84,7 @@ pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
         }
     }
     let routes = routes(&heads, &types, &sources);
+    let meetings = meetings(program, &sources, &heads, &roots, &stages, &keyed);
     let reaches = |types: &Vec<Vec<u32>>| union(types.iter().flatten().map(|root| &roots[*root as usize].below));
     let reaches = routes.iter().map(reaches).collect();
     Ok(Plan {
@@ -101,6 +103,7 @@ pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
         timers,
         stages,
         reaches,
+        meetings,
     })
 }
 
@@ -122,6 +125,8 @@ struct Builder<'p> {
     state_of: HashMap<(usize, usize), usize>,
     states: StateCounts,
     stages: Vec<Stage>,
+    /// By stage: the name of its stream, if it keeps its state key by key.
+    keyed: Vec<Option<&'p str>>,
     chains: usize,
 }
 
@@ -306,7 +311,7 @@ impl<'p> Builder<'p> {
                 let calls = calls.map(|calls| calls.iter().map(|call| call.function).collect());
                 let program::Window { kind, allowed_lateness_ns, watermark, .. } = *window;
                 let operator = Stateful::Window(Window { kind, allowed_lateness_ns, calls, key, results });
-                self.stage((index, place), operator, watermark)
+                self.stage((index, place), operator, watermark, window.partition_by.is_some())
             }
         };
         if let Some(upstream) = events.stage.filter(|upstream| !self.stages[stage].upstream.contains(upstream)) {
@@ -359,7 +364,12 @@ impl<'p> Builder<'p> {
         let stage = match self.state_of.get(&(index, place)).copied() {
             Some(stage) => stage,
             None => {
-                let stage = self.stage((index, place), Stateful::Sequence(Sequence::nothing()), sequence.watermark);
+                let stage = self.stage(
+                    (index, place),
+                    Stateful::Sequence(Sequence::nothing()),
+                    sequence.watermark,
+                    sequence.partition_by.is_some(),
+                );
                 let schema = Sequence::begin(sequence, &self.program.streams[index].name.text, &mut self.compiler);
                 let key = Sequence::key(sequence, &mut self.compiler);
                 let matches = Events {
@@ -402,7 +412,7 @@ impl<'p> Builder<'p> {
         let stage = match self.state_of.get(&(index, place)).copied() {
             Some(stage) => stage,
             None => {
-                let stage = self.stage((index, place), Stateful::Join(Join::nothing()), join.watermark);
+                let stage = self.stage((index, place), Stateful::Join(Join::nothing()), join.watermark, true);
                 let schema = Join::begin(join, &self.program.streams[index].name.text, &mut self.compiler);
                 let rows = Events {
                     schema: schema.clone(),
@@ -429,10 +439,17 @@ impl<'p> Builder<'p> {
     }
 
     /// A new stage, with nothing behind it yet.
-    fn stage(&mut self, place: (usize, usize), operator: Stateful, watermark: program::Watermark) -> usize {
+    fn stage(
+        &mut self,
+        place: (usize, usize),
+        operator: Stateful,
+        watermark: program::Watermark,
+        keyed: bool,
+    ) -> usize {
         let stage = self.stages.len();
         self.state_of.insert(place, stage);
-        let name = &self.program.streams[place.0].name.text;
+        let name: &'p str = &self.program.streams[place.0].name.text;
+        self.keyed.push(keyed.then_some(name));
         self.stages.push(Stage {
             mark: stage_mark(operator.kind(), name),
             lag_ns: operator.lag_ns(),
@@ -561,6 +578,55 @@ fn sources(program: &Program) -> Vec<Source> {
         }
     }
     sources
+}
+
+/// Which topics meet where state is kept key by key.
+fn meetings(
+    program: &Program,
+    sources: &[Source],
+    heads: &[Head],
+    roots: &[Chain],
+    stages: &[Stage],
+    keyed: &[Option<&str>],
+) -> Vec<Meeting> {
+    let emitted = |name: &str| {
+        let mut found = false;
+        for function in &program.functions {
+            BodyStatement::each_emit(&function.body, &mut |event_type, _| found |= event_type == name);
+        }
+        found
+    };
+    let mut reached_by: Vec<Vec<usize>> = vec![Vec::new(); stages.len()];
+    for (head, root) in heads.iter().zip(roots) {
+        let declare = |known: &dyn Fn(usize) -> bool| {
+            let reads = |number: &usize| sources[*number].declared.iter().any(|from| known(*from));
+            (0..sources.len()).filter(reads).collect::<Vec<_>>()
+        };
+        let mut from = match head.from {
+            Some(only) => declare(&|from| from == only),
+            None => declare(&|from| program.sources[from].event.text == head.event_type),
+        };
+        if from.is_empty() && !emitted(head.event_type) {
+            from = (0..sources.len()).collect();
+        }
+        let mut waiting = root.below.clone();
+        let mut reached = vec![false; stages.len()];
+        while let Some(stage) = waiting.pop() {
+            if !std::mem::replace(&mut reached[stage], true) {
+                reached_by[stage].extend(&from);
+                waiting.extend(&stages[stage].below);
+            }
+        }
+    }
+    let mut meetings = Vec::new();
+    for (mut sources, keyed) in reached_by.into_iter().zip(keyed) {
+        sources.sort_unstable();
+        sources.dedup();
+        if let (Some(stream), [_, _, ..]) = (keyed, &sources[..]) {
+            meetings.push(Meeting { stream: (*stream).to_owned(), sources });
+        }
+    }
+    meetings
 }
 
 fn target(target: &program::Target) -> Target {

@@ -15,7 +15,7 @@ use crate::check::program::{
 use crate::decode::RESERVED;
 use crate::diagnostic::SourceFile;
 use crate::operators::{distinct, join, sequence, window};
-use crate::plan::Plan;
+use crate::plan::{Meeting, Plan};
 use crate::syntax::ast::{JoinKind, Span};
 
 /// What a plan does.
@@ -28,6 +28,8 @@ pub struct Description {
     pub decoded: Vec<String>,
     /// Whether every record is kept with all its fields, because some stream passes all of them on or compares them.
     pub keeps_all_fields: bool,
+    /// Where topics meet by key, so that they need equal partition counts.
+    pub meetings: Vec<MeetingDescription>,
     /// The streams, in order of declaration.
     pub streams: Vec<StreamDescription>,
 }
@@ -48,6 +50,15 @@ pub struct SourceDescription {
     /// By which field the topic is keyed, if a `.from` says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keyed_by: Option<String>,
+}
+
+/// Topics that meet in state that is kept key by key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MeetingDescription {
+    /// The stream that keeps it.
+    pub stream: String,
+    /// The topics of Kafka connectors.
+    pub topics: Vec<String>,
 }
 
 /// A stream.
@@ -90,8 +101,19 @@ impl Plan {
             sources: self.sources.iter().map(|source| describe.source(self, source)).collect(),
             decoded,
             keeps_all_fields: self.keep_fields,
+            meetings: self.meetings.iter().filter_map(|meeting| self.meeting(meeting)).collect(),
             streams: (0..program.streams.len()).map(|stream| describe.stream(stream)).collect(),
         }
+    }
+}
+
+impl Plan {
+    /// `None`: fewer than two of them are topics.
+    fn meeting(&self, meeting: &Meeting) -> Option<MeetingDescription> {
+        let kafka = |source: &&super::Source| matches!(self.connectors[source.connector].kind, ConnectorKind::Kafka(_));
+        let sources = meeting.sources.iter().map(|&source| &self.sources[source]).filter(kafka);
+        let topics: Vec<String> = sources.map(|source| source.topic.clone()).collect();
+        (topics.len() > 1).then(|| MeetingDescription { stream: meeting.stream.clone(), topics })
     }
 }
 
@@ -392,6 +414,9 @@ impl fmt::Display for Description {
                 Some(begins) => writeln!(f, "; from {begins} without a committed offset")?,
                 None => writeln!(f)?,
             }
+        }
+        for MeetingDescription { stream, topics } in &self.meetings {
+            writeln!(f, "  {} meet by key in {stream}: they need equal partition counts", topics.join(" and "))?;
         }
         writeln!(f, "decodes")?;
         let fields = self.decoded.iter().map(|field| format!(", {field}")).collect::<String>();

@@ -57,6 +57,7 @@ pub struct Plan {
     pub(crate) stages: Vec<Stage>,
     /// By origin: the stages that its records come to.
     pub(crate) reaches: Vec<Vec<usize>>,
+    meetings: Vec<Meeting>,
 }
 
 /// A topic, or a file, to read.
@@ -76,6 +77,17 @@ pub struct Source {
     pub properties: Vec<Property>,
     /// The `.from` of the program that read the topic: indices into [`Program::sources`].
     pub declared: Vec<usize>,
+}
+
+/// Topics whose records meet in one state that is kept key by key: a join, or a window or sequence with `.partition_by`.
+///
+/// Whoever reads the records of a key from one of them has to read those from the others as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meeting {
+    /// The stream that keeps the state.
+    pub stream: String,
+    /// Indices into [`Plan::sources`], two at least, rising.
+    pub sources: Vec<usize>,
 }
 
 /// A `.to`.
@@ -210,6 +222,12 @@ impl Plan {
     /// The places to write to, one for each `.to`.
     pub fn targets(&self) -> &[Target] {
         &self.targets
+    }
+
+    /// Where topics meet by key. A topic counts where a stream reads a type from it; a type that no `.from` names and no
+    /// function emits may arrive on every topic.
+    pub fn meetings(&self) -> &[Meeting] {
+        &self.meetings
     }
 
     /// Whether some target passes headers on, so that records are needed with theirs.

@@ -63,6 +63,15 @@ pub struct Topic {
     pub source: u16,
 }
 
+/// Topics whose records meet in one state that is kept key by key.
+#[derive(Debug, Clone)]
+pub struct Meeting {
+    /// The stream that keeps the state.
+    pub stream: String,
+    /// Topic names, two at least.
+    pub topics: Vec<String>,
+}
+
 /// What it takes to join a group.
 #[derive(Debug, Clone)]
 pub struct ConsumerConfig {
@@ -72,6 +81,10 @@ pub struct ConsumerConfig {
     pub client: ClientConfig,
     /// The topics to subscribe to.
     pub topics: Vec<Topic>,
+    /// Which of them meet by key, so that they need equal partition counts.
+    pub meetings: Vec<Meeting>,
+    /// Whether the group has no other member: then counts may differ, and all partitions of `meetings` must be assigned.
+    pub alone: bool,
 }
 
 /// A group member and its data queue.
@@ -86,6 +99,8 @@ pub struct Consumer<C: ClientContext + 'static> {
     pub(super) ends: HashMap<(String, i32), i64>,
     /// The partitions that this member holds now.
     pub(super) assigned: HashMap<(String, i32), PartitionIndex>,
+    /// How many partitions each topic had at the start.
+    counts: HashMap<String, usize>,
     /// Whether the first assignment, possibly an empty one, has come.
     pub(super) ready: bool,
     /// Told whenever a broker has answered.
@@ -98,7 +113,8 @@ impl<C: ClientContext + 'static> Consumer<C> {
     /// Connects, makes sure that every topic exists, takes the end offsets if asked to, and subscribes.
     ///
     /// # Errors
-    /// A configuration that librdkafka refuses, no broker within 10 s, a topic that does not exist.
+    /// A configuration that librdkafka refuses, no broker within 10 s, a topic that does not exist, topics that
+    /// meet by key and have different numbers of partitions.
     pub fn connect(
         config: ConsumerConfig,
         context: C,
@@ -122,11 +138,13 @@ impl<C: ClientContext + 'static> Consumer<C> {
             config,
             ends: HashMap::new(),
             assigned: HashMap::new(),
+            counts: HashMap::new(),
             ready: false,
             connected,
             probe_at: None,
         };
         consumer.check_topics(take_ends)?;
+        consumer.check_meetings()?;
         (consumer.connected)();
         let names: Vec<&str> = consumer.config.topics.iter().map(|t| t.name.as_str()).collect();
         if let Err(reason) = consumer.client.subscribe(&names) {
@@ -167,10 +185,52 @@ impl<C: ClientContext + 'static> Consumer<C> {
                     });
                 }
             };
+            self.counts.insert(topic.name.clone(), partitions.len());
             if take_ends {
                 for partition in partitions {
                     let (_, high) = self.watermarks(&topic.name, partition.id(), START_TIMEOUT)?;
                     self.ends.insert((topic.name.clone(), partition.id()), high);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Before the group is joined: members that are at work are not disturbed by one that cannot be.
+    fn check_meetings(&self) -> Result<(), Error> {
+        if self.config.alone {
+            return Ok(());
+        }
+        for Meeting { stream, topics } in &self.config.meetings {
+            let counted = |topic: &String| (topic.clone(), self.counts[topic]);
+            let first = counted(&topics[0]);
+            if let Some(other) = topics.iter().map(counted).find(|(_, count)| *count != first.1) {
+                return Err(Error::UnequalPartitions {
+                    connector: self.config.connector.clone(),
+                    stream: stream.clone(),
+                    topics: [first, other],
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses an assignment that leaves partitions to another member of a group that is not to have any.
+    pub(super) fn check_alone(&self, assigned: &TopicPartitionList) -> Result<(), Error> {
+        if !self.config.alone {
+            return Ok(());
+        }
+        for Meeting { stream, topics } in &self.config.meetings {
+            for topic in topics {
+                let held = assigned.elements_for_topic(topic).len();
+                if held < self.counts[topic] {
+                    return Err(Error::NotAlone {
+                        connector: self.config.connector.clone(),
+                        stream: stream.clone(),
+                        topic: topic.clone(),
+                        held,
+                        of: self.counts[topic],
+                    });
                 }
             }
         }

@@ -32,6 +32,28 @@ pub enum Error {
         /// The bootstrap list.
         brokers: String,
     },
+    /// Topics that meet by key have different numbers of partitions.
+    UnequalPartitions {
+        /// Connector name.
+        connector: String,
+        /// The stream in which they meet.
+        stream: String,
+        /// Two of them, each with its number of partitions.
+        topics: [(String, usize); 2],
+    },
+    /// Another member of the group has partitions of topics that meet by key, though there was to be none.
+    NotAlone {
+        /// Connector name.
+        connector: String,
+        /// The stream in which they meet.
+        stream: String,
+        /// One of the topics.
+        topic: String,
+        /// How many of its partitions were assigned.
+        held: usize,
+        /// How many it has.
+        of: usize,
+    },
     /// Start or end offsets of a partition could not be had.
     Offsets {
         /// Topic name.
@@ -67,6 +89,17 @@ impl fmt::Display for Error {
                 f,
                 "connector {connector}: topic {topic} does not exist; create it with \
                  `kafka-topics.sh --bootstrap-server {brokers} --create --topic {topic}`"
+            ),
+            Error::UnequalPartitions { connector, stream, topics: [(one, ones), (other, others)] } => write!(
+                f,
+                "connector {connector}: stream {stream} brings topics {one} and {other} together by key, and they have {ones} \
+                 and {others} partitions, so that members of the consumer group would read equal keys apart. Create one \
+                 of them anew with as many as the other, or give --alone if this process is to be the group's only member"
+            ),
+            Error::NotAlone { connector, stream, topic, held, of } => write!(
+                f,
+                "connector {connector}: stopped because the consumer group has another member, which --alone rules out: \
+                 {held} of {of} partitions of topic {topic} are left to this one, and stream {stream} needs all"
             ),
             Error::Offsets { topic, partition, asked, reason } => {
                 write!(f, "{topic}/{partition}: no answer when asking for {asked}: {reason}")

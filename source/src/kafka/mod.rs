@@ -21,7 +21,7 @@ mod offsets;
 mod poller;
 mod queue;
 
-pub use consumer::{Consumer, ConsumerConfig, DEFAULTS, OffsetStore, Topic};
+pub use consumer::{Consumer, ConsumerConfig, DEFAULTS, Meeting, OffsetStore, Topic};
 pub use error::Error;
 pub use offsets::Reset;
 pub use poller::{Counters, Options, Poller};

@@ -189,6 +189,7 @@ impl<P: LaneProducer<Slot = Slot>, C: ClientContext + 'static> Poller<P, C> {
     }
 
     fn assign(&mut self, number: usize, partitions: &TopicPartitionList) -> Result<(), Error> {
+        self.consumers[number].check_alone(partitions)?;
         let starts = offsets::resolve(&self.consumers[number], partitions)?;
         let mut absolute = TopicPartitionList::with_capacity(starts.len());
         let mut uncommitted = TopicPartitionList::new();
