@@ -7,7 +7,7 @@
 //! ```text
 //!   k1 EPOCH PROCESSED STAGE=WATERMARK STAGE=WATERMARK …          in base 36, the epoch and stages as hashes
 //!   └ which assignment     └ how far event time had come: what ends before it was put out
-//!              └ the next offset: what earlier records completed was put out
+//!              └ the next offset: what earlier records made, by themselves or together, was put out
 //! ```
 //!
 //! and what was put out is computed again without being put out again: it is *silent*.

@@ -149,6 +149,7 @@ impl Join {
             event.values = feed.kept.iter().map(|kept| kept.eval(cx).into()).collect();
         }
         event.holdings.hold(cx.origin, out.retention());
+        event.silent = cx.silent;
 
         let earliest = time.saturating_sub(self.window_ns);
         let found = |side| store.find(key, side, if side == feed.side { i64::MIN } else { earliest });
@@ -162,7 +163,9 @@ impl Join {
             events.iter().map(|event| event.map(|event| &*event.values)).collect();
         // The later side's.
         let time = events.iter().flatten().map(|event| event.time).max().unwrap_or(time);
-        let head = RowHead { time, origin: Origin::Held(&tickets), silent: cx.silent };
+        // After a restart an old event may come behind a new one, and what they make together was never put out.
+        let silent = events.iter().flatten().all(|event| event.silent);
+        let head = RowHead { time, origin: Origin::Held(&tickets), silent };
         self.row(&values, head, cx.key, out);
     }
 

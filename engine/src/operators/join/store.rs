@@ -25,6 +25,8 @@ pub(super) struct Event {
     /// What its side's feed keeps of it.
     pub(super) values: Box<[Owned]>,
     pub(super) holdings: Holdings,
+    /// Whether what it completed was put out before a restart.
+    pub(super) silent: bool,
     /// Index into [`Store::tops`].
     place: usize,
     /// The next one of its stack.
@@ -97,7 +99,8 @@ impl Store {
         let below = self.tops[place];
         let index = self.free.pop().unwrap_or_else(|| {
             let (values, holdings) = (Box::default(), Holdings::default());
-            self.events.push(Event { time, values, holdings, place, below: NONE, before: NONE, after: NONE });
+            let (silent, below, before, after) = (false, NONE, NONE, NONE);
+            self.events.push(Event { time, values, holdings, silent, place, below, before, after });
             (self.events.len() - 1) as EventIndex
         });
         self.tops[place] = index;

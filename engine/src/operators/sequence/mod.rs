@@ -120,8 +120,12 @@ impl Sink for Rows<'_, '_, '_, '_> {
                 registers[usize::from(*register)].set(read::whole(steps, &found, arena));
             }
             let origin = Origin::Held(found.run.holdings.tickets());
-            // What an event completes, the event's record tells; what time completes, the watermark of the last commit.
-            let silent = self.silent.unwrap_or(found.run.deadline < found.run.emitted);
+            // What an event completes, the records of all events tell, for an old one may come behind a new one; what time
+            // completes, the watermark of the last commit.
+            let silent = match self.silent {
+                Some(silent) => silent && !found.run.fresh,
+                None => found.run.deadline < found.run.emitted,
+            };
             self.out.row(RowHead { time: found.time, origin, silent }, registers, arena);
         }
         desk.clear();
@@ -131,6 +135,7 @@ impl Sink for Rows<'_, '_, '_, '_> {
     fn hold(&mut self, run: &mut Run) {
         if let Some(origin) = self.origin {
             run.emitted = run.emitted.max(self.out.emitted(origin));
+            run.fresh |= self.silent == Some(false);
             run.holdings.hold(origin, self.out.retention());
         }
     }

@@ -32,6 +32,8 @@ pub(crate) struct Run {
     pub(crate) holdings: Holdings,
     /// Up to where a deadline's match was put out before a restart.
     pub(crate) emitted: i64,
+    /// Whether it captured an event that was not read before a restart.
+    pub(crate) fresh: bool,
     /// By step.
     spans: SmallVec<[Span; 3]>,
     events: SmallVec<[Event; 3]>,
@@ -57,6 +59,7 @@ impl Run {
     pub(crate) fn begin(&mut self, steps: usize) {
         self.at = 0;
         self.emitted = i64::MIN;
+        self.fresh = false;
         self.truncated = false;
         self.beyond = None;
         self.spans.clear();
