@@ -33,6 +33,9 @@ pub(super) enum Fields {
     Captured,
 }
 
+/// Matches of matches of matches have names without end: of a match with more than this many bytes of them nothing is known.
+pub(super) const MAX_PASSED_BYTES: usize = 100_000;
+
 /// Every event has a type and a time, whatever its fields.
 const ALWAYS_THERE: &[&str] = &["event_type", "timestamp"];
 
@@ -44,13 +47,13 @@ pub(super) struct Shape {
     names: Vec<String>,
     known: HashSet<String>,
     /// Fields that may be there although nobody declares them.
-    unsaid: Vec<String>,
+    unsaid: HashSet<String>,
 }
 
 impl Shape {
     pub(super) fn new(of: String, names: Vec<String>) -> Self {
         let known = names.iter().cloned().collect();
-        Shape { of, names, known, unsaid: Vec::new() }
+        Shape { of, names, known, unsaid: HashSet::new() }
     }
 }
 
@@ -71,10 +74,11 @@ impl Fields {
 
     /// The fields that an event of a merge may have.
     pub(super) fn union(stream: &str, inputs: &[Fields]) -> Self {
-        let (mut names, mut unsaid) = (Vec::new(), Vec::new());
+        let (mut names, mut unsaid) = (Vec::new(), HashSet::new());
+        let mut known = HashSet::new();
         for input in inputs {
             let Some(shape) = input.shape() else { return Fields::Any };
-            names.extend(shape.names.iter().filter(|name| !names.contains(*name)).cloned().collect::<Vec<_>>());
+            names.extend(shape.names.iter().filter(|name| known.insert(name.as_str())).cloned());
             unsaid.extend(shape.unsaid.iter().cloned());
         }
         let shape = Shape { unsaid, ..Shape::new(stream.to_owned(), names) };
@@ -83,9 +87,15 @@ impl Fields {
 
     /// The fields of a match as other streams see them: every alias's as `alias_field`.
     pub(super) fn of_match<'f>(stream: &str, aliases: impl Iterator<Item = (&'f str, &'f Fields)>) -> Self {
-        let (mut names, mut unsaid) = (Vec::new(), vec!["_kleene_truncated".to_owned()]);
+        let (mut names, mut unsaid) = (Vec::new(), HashSet::from(["_kleene_truncated".to_owned()]));
+        let mut bytes = 0;
         for (alias, fields) in aliases {
             let Some(shape) = fields.shape() else { return Fields::Any };
+            let own = shape.names.iter().chain(&shape.unsaid).map(|name| alias.len() + 1 + name.len());
+            bytes += own.sum::<usize>();
+            if bytes > MAX_PASSED_BYTES {
+                return Fields::Any;
+            }
             names.extend(shape.names.iter().map(|name| format!("{alias}_{name}")));
             let others = shape.unsaid.iter().map(String::as_str).chain(ALWAYS_THERE.iter().copied());
             unsaid.extend(others.map(|name| format!("{alias}_{name}")));
@@ -103,7 +113,7 @@ impl Fields {
 
     /// Whether an event may have the field without anyone having to be warned.
     pub(super) fn possibly(&self, name: &str) -> bool {
-        let there = |shape: &Shape| shape.known.contains(name) || shape.unsaid.iter().any(|unsaid| unsaid == name);
+        let there = |shape: &Shape| shape.known.contains(name) || shape.unsaid.contains(name);
         self.shape().is_none_or(there)
     }
 

@@ -16,7 +16,7 @@ pub(super) enum Holds {
 }
 
 /// The fields of an event, and what is read of captured events, that have to do with a key.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Held {
     fields: BTreeMap<String, Holds>,
     /// By index of the capture.

@@ -15,11 +15,11 @@ mod held;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::program::{
-    Aggregate, AggregateFunction, Capture, ConnectorKind, Expr, ExprKind, Join, MAX_DEPTH, Operator, Origin, Program,
-    Sequence, Stream, Target, Topic, Window, WindowKind,
+    Aggregate, AggregateFunction, BodyStatement, Capture, ConnectorKind, Expr, ExprKind, Join, MAX_DEPTH, Operator,
+    Origin, Program, Sequence, Stream, Target, Topic, Window, WindowKind,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::syntax::ast::{Name, Span};
@@ -126,6 +126,12 @@ pub(crate) fn states(program: &Program) -> Vec<State<'_>> {
     second.states
 }
 
+/// Longer names of fields nobody writes.
+const MAX_NAME_BYTES: usize = 1_000;
+
+/// Streams that merge streams that merge may come from everywhere under any names; of more than this nothing is known.
+const MAX_ORIGINS: usize = 64;
+
 /// Where events come from, as far as their keys are concerned.
 #[derive(Clone, Default)]
 struct Flow {
@@ -147,11 +153,17 @@ impl Flow {
         if let [one] = flows {
             return one.clone();
         }
-        Flow {
-            origins: flows.iter().flat_map(|flow| flow.origins.iter().cloned()).collect(),
-            unknown: flows.is_empty() || flows.iter().any(|flow| flow.unknown),
-            own: Held::default(),
+        let mut origins: Vec<(Keyed, Held)> = Vec::new();
+        for origin in flows.iter().flat_map(|flow| &flow.origins) {
+            if !origins.contains(origin) {
+                origins.push(origin.clone());
+            }
+            if origins.len() > MAX_ORIGINS {
+                return Flow::unknown();
+            }
         }
+        let unknown = flows.is_empty() || flows.iter().any(|flow| flow.unknown);
+        Flow { origins, unknown, own: Held::default() }
     }
 
     /// The same events after a change of their fields.
@@ -189,6 +201,10 @@ struct Flows<'p> {
     program: &'p Program,
     /// By connector and topic: what is known of the topics that the program writes.
     written: HashMap<(usize, &'p str), Option<Keyed>>,
+    /// By event type: where its events come from, once that is known.
+    events: HashMap<&'p str, Flow>,
+    /// The types that functions emit.
+    emitted: HashSet<&'p str>,
     /// By stream: what it lets out, once that is known.
     made: Vec<Option<Flow>>,
     states: Vec<State<'p>>,
@@ -196,7 +212,12 @@ struct Flows<'p> {
 
 impl<'p> Flows<'p> {
     fn new(program: &'p Program, written: HashMap<(usize, &'p str), Option<Keyed>>) -> Self {
-        Flows { program, written, made: vec![None; program.streams.len()], states: Vec::new() }
+        let mut emitted = HashSet::new();
+        for function in &program.functions {
+            BodyStatement::each_emit(&function.body, &mut |event_type, _| _ = emitted.insert(event_type));
+        }
+        let made = vec![None; program.streams.len()];
+        Flows { program, written, events: HashMap::new(), emitted, made, states: Vec::new() }
     }
 
     fn run(&mut self) {
@@ -248,10 +269,16 @@ impl<'p> Flows<'p> {
     }
 
     /// The events of a type, from every topic on which they arrive.
-    fn event(&self, name: &str) -> Flow {
+    fn event(&mut self, name: &'p str) -> Flow {
+        if let Some(flow) = self.events.get(name) {
+            return flow.clone();
+        }
         let sources = self.program.sources.iter().enumerate().filter(|(_, source)| source.event.text == name);
         let flows: Vec<Flow> = sources.map(|(index, _)| self.source(index)).collect();
-        Flow::merged(&flows)
+        let mut flow = Flow::merged(&flows);
+        flow.unknown |= self.emitted.contains(name);
+        self.events.insert(name, flow.clone());
+        flow
     }
 
     fn is_kafka(&self, connector: usize) -> bool {
@@ -402,7 +429,8 @@ fn sequence_state<'p>(sequence: &'p Sequence, inputs: &[Flow]) -> (State<'p>, Fl
     let (division, instead) = all.division(|held| held.of_field(&by.text));
     // In a match the field of every alias has the value of the partition.
     let mut held = Held::default();
-    for step in sequence.steps.iter().filter_map(|step| step.alias.as_deref()) {
+    let aliases = sequence.steps.iter().filter_map(|step| step.alias.as_deref());
+    for step in aliases.filter(|alias| alias.len() + by.text.len() < MAX_NAME_BYTES) {
         held.insert(&format!("{step}_{}", by.text), Holds::Key);
     }
     for (index, capture) in sequence.captures.iter().enumerate() {

@@ -233,6 +233,27 @@ fn every_side_of_a_join_is_keyed_by_its_part() {
 }
 
 #[test]
+fn streams_that_multiply_again_and_again_stay_small() {
+    let mut text = keyed("stream M0 = Ticks.select(a: symbol, b: symbol, c: venue)\n");
+    for level in 1..4 {
+        let names: Vec<String> = (0..20).map(|i| format!("M{level}x{i}")).collect();
+        for (i, name) in names.iter().enumerate() {
+            let before = level - 1;
+            text += &format!("stream {name} = M{before}.select(a: {}, b, c, x{i}: a)\n", ["a", "b", "c"][i % 3]);
+        }
+        text += &format!("stream M{level} = merge({})\n", names.join(", "));
+    }
+    let steps: Vec<String> = (0..60).map(|i| format!("M3 as s{i}")).collect();
+    text += &format!("stream S0 = {} .partition_by(b).emit()\n", steps.join(" -> "));
+    let steps: Vec<String> = (0..60).map(|i| format!("S0 as s{i}")).collect();
+    text += &format!("stream S1 = {} .emit()\n", steps.join(" -> "));
+    let began = std::time::Instant::now();
+    let (program, ..) = checked(&text);
+    assert_eq!(states(&program).len(), 2);
+    assert!(began.elapsed() < std::time::Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+#[test]
 fn the_declared_key_is_no_property_and_names_a_field() {
     let (program, ..) = checked("stream S = Tick.from(K, topic: \"t\", \"key\": \"symbol\", linger_ms: 5).emit()");
     let source = &program.sources[0];

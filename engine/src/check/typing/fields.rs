@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::kinds::Kinds;
+use crate::check::expression::MAX_PASSED_BYTES;
 use crate::check::program::{EventType, Expr, ExprKind};
 use crate::syntax::ast::Span;
 
@@ -67,8 +68,13 @@ impl Fields {
     /// Of a match: the fields of every alias's events as `alias_field`, which may be missing.
     pub(super) fn of_match<'f>(steps: impl Iterator<Item = (&'f str, &'f Fields)>) -> Self {
         let mut passed = Fields::made([]);
+        let mut bytes = 0;
         for (alias, fields) in steps {
             passed.others |= fields.others;
+            bytes += fields.known.keys().map(|name| alias.len() + 1 + name.len()).sum::<usize>();
+            if bytes > MAX_PASSED_BYTES {
+                return Fields { made: true, ..Fields::default() };
+            }
             for (name, known) in &fields.known {
                 let passed = passed.known.entry(format!("{alias}_{name}")).or_insert(*known);
                 passed.kinds = passed.kinds.or(known.kinds).or(Kinds::NULL);
