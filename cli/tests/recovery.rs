@@ -151,12 +151,13 @@ stream Windows = Numbers
         kolo.kill();
         println!("kill {round}: committed {:?} of {:?}", committed(), broker.ends(&stage.input));
     }
-    // Stopped in good order, with windows open: they are built again. What this run put out is committed; what the killed
-    // ones did need not be, and may lie ahead of it.
-    let begun = broker.ends(&stage.output);
+    // Stopped in good order, with windows open: they are built again. What this run put out is committed once it has come to
+    // where the last one had been; what the killed ones did need not be, and may lie ahead of it.
+    let (begun, known) = (broker.ends(&stage.output), committed());
     let mut kolo = stage.start(&[]);
     kolo.until_listening();
     stage.let_it_advance(&mut kolo, 8);
+    kolo.until("windows are committed", |_| committed().iter().zip(&known).all(|(now, known)| now > known));
     kolo.terminate();
     kolo.finish().ok();
     let stopped = broker.ends(&stage.output);
