@@ -222,7 +222,7 @@ fn disordered(count: u64) -> Vec<u8> {
             1 => format!("{price}e-1"),
             _ => format!("{}", price / 10),
         };
-        let note = if n % 97 == 0 { "x".repeat(random(2_000) as usize) } else { String::new() };
+        let note = if n.is_multiple_of(97) { "x".repeat(random(2_000) as usize) } else { String::new() };
         let line = format!(
             r#"{{"event_type":"{event_type}","ts":{},"n":{n},"symbol":"S{symbol}","price":{price},"note":"{note}"}}"#,
             now - late as i64

@@ -139,7 +139,7 @@ proptest! {
             let mut slots = vec![assigned(0), assigned(1)];
             for (offset, event) in events.iter().enumerate() {
                 slots.push(record(*event, event.2 as u32 % 2, offset as i64));
-                if offset % 11 == 0 {
+                if offset.is_multiple_of(11) {
                     slots.push(tick(event.1));
                 }
             }
