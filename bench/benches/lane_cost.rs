@@ -13,14 +13,14 @@ fn main() {
     divan::main();
 }
 
-#[divan::bench]
-fn plain_array(bencher: Bencher) {
-    let mut array = cost::Array::new();
-    bencher.counter(ItemsCount::new(cost::BATCH)).bench_local(move || array.turn());
+#[divan::bench(consts = [cost::SINGLE, cost::BATCH])]
+fn plain_array<const N: usize>(bencher: Bencher) {
+    let mut array = cost::Array::<N>::new();
+    bencher.counter(ItemsCount::new(N)).bench_local(move || array.turn());
 }
 
-#[divan::bench(types = [BusySpin, Park])]
-fn lane<W: WaitStrategy>(bencher: Bencher) {
-    let mut lane = cost::Lane::<W>::new();
-    bencher.counter(ItemsCount::new(cost::BATCH)).bench_local(move || lane.turn());
+#[divan::bench(types = [BusySpin, Park], consts = [cost::SINGLE, cost::BATCH])]
+fn lane<W: WaitStrategy, const N: usize>(bencher: Bencher) {
+    let mut lane = cost::Lane::<W, N>::new();
+    bencher.counter(ItemsCount::new(N)).bench_local(move || lane.turn());
 }

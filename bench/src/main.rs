@@ -5,7 +5,8 @@
 //! - `distant` measures kolo while acknowledgements are far away, `idle` what it costs while there is nothing to do.
 //! - `engine` measures the engine by itself: one thread, through the ring, records in memory.
 //! - `memory` measures what windows, joins and sequences take for each key, event and run.
-//! - `ring` measures the lane beside other queues, without Kafka.
+//! - `ring` measures the lane beside other queues, without Kafka; `hand-over` runs one of them alone, on one thread, for
+//!   its instructions to be counted.
 //! - `relay` is that relay, as a program of its own so that its processor time is a process's.
 //!
 //! Exit codes: 0 measured and everything verified, 1 not so, 2 usage.
@@ -49,6 +50,8 @@ enum Command {
     Memory(memory::Options),
     /// Measure the lane beside other queues: throughput, latencies, costs
     Ring(ring::Options),
+    /// Fill and empty one queue on one thread, to count its instructions under callgrind
+    HandOver(ring::AloneOptions),
     /// Run the relay alone: copy the ticks above 50 from one topic to another, then end
     Relay(relay::Options),
 }
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Engine(options) => engine::run(&options),
         Command::Memory(options) => memory::run(&options),
         Command::Ring(options) => ring::run(&options),
+        Command::HandOver(options) => ring::hand_over(&options),
         Command::Relay(options) => relay::run(&options),
     };
     match outcome {

@@ -35,7 +35,7 @@ pub trait WaitStrategy: 'static {
     fn idle(steps: u32) -> bool;
 }
 
-/// Spins without pause: the lowest latency, for machines with a core to spare for each party.
+/// Spins, and never gives its core away: the lowest latency, for machines with a core to spare for each party.
 #[derive(Debug, Clone, Copy)]
 pub struct BusySpin;
 

@@ -13,12 +13,17 @@ impl Message {
         self.0 = std::array::from_fn(|word| number.wrapping_add(word as u64));
     }
 
+    /// Reads the whole line; 0 if it is as [`write`](Self::write) wrote `number`.
+    #[inline(always)]
+    pub(super) fn differs(&self, number: u64) -> u64 {
+        let sum = self.0.iter().fold(0u64, |sum, word| sum.wrapping_add(*word));
+        (self.0[0] ^ number) | (sum ^ number.wrapping_mul(8).wrapping_add(28))
+    }
+
     /// Reads the whole line; nothing if it is not as written.
     #[inline(always)]
     pub(super) fn read(&self) -> Option<u64> {
-        let number = self.0[0];
-        let sum = self.0.iter().fold(0u64, |sum, word| sum.wrapping_add(*word));
-        (sum == number.wrapping_mul(8).wrapping_add(28)).then_some(number)
+        (self.differs(self.0[0]) == 0).then_some(self.0[0])
     }
 
     /// The number, read alone.
@@ -37,9 +42,11 @@ mod tests {
         let mut message = Message::default();
         for number in [0, 1, 1 << 63, u64::MAX] {
             message.write(number);
-            assert_eq!((message.read(), message.number()), (Some(number), number));
+            assert_eq!((message.read(), message.number(), message.differs(number)), (Some(number), number, 0));
+            assert_ne!(message.differs(number ^ 2), 0);
         }
         message.0[5] ^= 1;
         assert_eq!(message.read(), None);
+        assert_ne!(message.differs(u64::MAX), 0);
     }
 }

@@ -10,11 +10,15 @@
 //! 1. Every contender carries the same messages, one cache line each, through the same capacity, and every message that
 //!    arrives is verified while throughput is measured.
 //! 2. Contenders take turns within a round, and rounds begin with a different one each: what disturbs the machine
-//!    disturbs all. Comparisons are between neighbours of one round, and their medians are reported.
+//!    disturbs all.
 //! 3. The whole distribution of latencies is kept, not its mean.
+//! 4. Whether a bar is met is asked in rounds of its own: many, short, there and back in turn, of those alone that it
+//!    compares. Comparisons are between neighbours of one round; their median has an interval, and decides only if all of
+//!    that lies on one side of the bar.
 //!
 //! Written to the folder `--out`: `ring.md` for people, `ring.json` for machines, plots as SVG and PNG.
 
+mod alone;
 mod contenders;
 mod cost;
 mod latency;
@@ -38,7 +42,7 @@ use kolo_ring::{BusySpin, Park};
 
 use self::contenders::Contender;
 use self::message::Message;
-use self::results::{Cost, Latency, Method, Results, Subject, Throughput};
+use self::results::{Cost, Duels, Latency, Method, Results, Subject, Throughput};
 use self::run::Run;
 use crate::Result;
 
@@ -61,6 +65,33 @@ pub(crate) struct Options {
     out: PathBuf,
 }
 
+/// What to hand over.
+#[derive(Debug, Args)]
+pub(crate) struct AloneOptions {
+    /// A contender, by its name in the tables
+    #[arg(long, default_value = contenders::KOLO)]
+    contender: String,
+    /// How it waits: busy-spin or parking
+    #[arg(long, default_value = contenders::BUSY_SPIN)]
+    wait: String,
+    /// Messages handed over at a time
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=link::CAPACITY as i64))]
+    batch: u16,
+    /// How often a link is filled and emptied
+    #[arg(long, default_value_t = 1_000)]
+    laps: u32,
+}
+
+/// Fills and empties one contender's link on one thread, for its instructions to be counted.
+pub(crate) fn hand_over(options: &AloneOptions) -> Result<()> {
+    let AloneOptions { contender, wait, batch, laps } = options;
+    let mut all = contenders::all().into_iter();
+    let found = all.find(|one| one.name == contender && one.wait == wait).and_then(|one| one.alone);
+    let alone = found.ok_or_else(|| format!("no `{contender}` that waits by `{wait}` hands over on one thread"))?;
+    alone(usize::from(*batch), *laps);
+    Ok(())
+}
+
 /// Measures everything and writes it down.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let part = if options.quick { 10 } else { 1 };
@@ -68,18 +99,35 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let (sending, bouncing, pacing) = (scale(50), scale(200), scale(400));
     let pace = Duration::from_micros(10);
 
+    let duels = Duels {
+        rounds: 1_000 / part as usize,
+        throughput_ms: 1,
+        round_trip_rounds: 50,
+        round_trip_ms: 20 / part,
+        cost_rounds: 5_000 / part as usize,
+    };
+
     let contenders = contenders::all();
     let load_before = machine::load();
-    let throughput = throughput(&contenders, if options.one_hop { &[1] } else { &[1, 2] }, rounds, sending);
+    let hops: &[usize] = if options.one_hop { &[1] } else { &[1, 2] };
+    let throughput = throughput("throughput", &contenders, (hops, contenders::BATCHES), rounds, sending);
     let bounce = |contender: &Contender, run: &Run| (contender.round_trip)(run);
     let round_trip = latencies("round trip", &contenders, rounds, (bouncing, pace), bounce);
     let arrive = |contender: &Contender, run: &Run| (contender.one_way)(run);
     let one_way = latencies("one way", &contenders, rounds, (pacing, pace), arrive);
-    let cost = cost(rounds, if options.quick { 200 } else { 2_000 });
 
-    let bars = results::bars(&throughput, &round_trip, &cost);
+    let rivals = contenders::rivals(contenders);
+    let (short, batches) = (Duration::from_millis(duels.throughput_ms), contenders::BATCHES_OF_DUELS);
+    let races = self::throughput("duels, throughput", &rivals, (&[1], batches), duels.rounds, short);
+    let short = (Duration::from_millis(duels.round_trip_ms), pace);
+    let bounces = latencies("duels, round trip", &rivals, duels.round_trip_rounds, short, bounce);
+    let costs =
+        vec![cost::<{ cost::BATCH }>(duels.cost_rounds, 20), cost::<{ cost::SINGLE }>(duels.cost_rounds, 1_000)];
+
+    let bars = results::bars(&races, &bounces, &costs);
     let method = Method {
         rounds,
+        duels,
         capacity_messages: link::CAPACITY,
         message_bytes: size_of::<Message>(),
         throughput_ms: sending.as_millis() as u64,
@@ -88,7 +136,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         pace_us: pace.as_micros() as u64,
     };
     let machine = machine::describe(load_before);
-    let results = Results { machine, method, throughput, round_trip, one_way, cost, bars };
+    let results = Results { machine, method, throughput, round_trip, one_way, costs, bars };
 
     let out = &options.out;
     let text = table::markdown(&results);
@@ -100,24 +148,37 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Calls `measure` with each item, round by round, beginning with another one each time. The rounds of each item.
+/// Calls `measure` with each item, round by round, beginning with another one each time and every second time backwards.
+/// The rounds of each item.
 fn interleaved<T, M>(what: &str, items: &[T], rounds: usize, mut measure: impl FnMut(&T) -> M) -> Vec<Vec<M>> {
     let mut measured: Vec<Vec<M>> = items.iter().map(|_| Vec::with_capacity(rounds)).collect();
     for round in 0..rounds {
-        eprintln!("kolo-bench: {what}, round {} of {rounds}", round + 1);
+        if round % rounds.div_ceil(10) == 0 {
+            eprintln!("kolo-bench: {what}, round {} of {rounds}", round + 1);
+        }
         let first = round * items.len() / rounds;
-        for number in (first..items.len()).chain(0..first) {
+        let mut order: Vec<usize> = (first..items.len()).chain(0..first).collect();
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for number in order {
             measured[number].push(measure(&items[number]));
         }
     }
     measured
 }
 
-fn throughput(contenders: &[Contender], hops: &[usize], rounds: usize, duration: Duration) -> Vec<Throughput> {
+fn throughput(
+    what: &str,
+    contenders: &[Contender],
+    (hops, batches): (&[usize], &[usize]),
+    rounds: usize,
+    duration: Duration,
+) -> Vec<Throughput> {
     let mut items: Vec<(&Contender, Run)> = Vec::new();
     for cores in [run::cores(), Vec::new()] {
         for &hops in hops {
-            for &batch in contenders::BATCHES {
+            for &batch in batches {
                 for contender in contenders.iter().filter(|contender| contender.batches.contains(&batch)) {
                     let run = Run { hops, batch, cores: cores.clone(), duration, pace: Duration::ZERO };
                     items.push((contender, run));
@@ -125,7 +186,7 @@ fn throughput(contenders: &[Contender], hops: &[usize], rounds: usize, duration:
             }
         }
     }
-    let measured = interleaved("throughput", &items, rounds, |(contender, run)| (contender.throughput)(run));
+    let measured = interleaved(what, &items, rounds, |(contender, run)| (contender.throughput)(run));
     let results = items.iter().zip(measured).map(|((contender, run), messages_per_s)| Throughput {
         subject: subject(contender, run),
         hops: run.hops,
@@ -155,22 +216,30 @@ fn subject(contender: &Contender, run: &Run) -> Subject {
     Subject { contender: contender.name, wait: contender.wait, pinned: !run.cores.is_empty() }
 }
 
-fn cost(rounds: usize, turns: u32) -> Cost {
+/// What turns of `N` slots take. Few turns at a time, there and back: what disturbs the machine for longer than that falls
+/// on all three alike.
+fn cost<const N: usize>(rounds: usize, turns: u32) -> Cost {
     let (mut array, mut lane, mut parking) =
-        (cost::Array::new(), cost::Lane::<BusySpin>::new(), cost::Lane::<Park>::new());
-    let mut measured = Cost { batch: cost::BATCH, array_ns: vec![], lane_ns: vec![], parking_lane_ns: vec![] };
-    // More rounds than of anything else: they are short, and what they tell apart is small.
-    for _ in 0..rounds * 10 {
-        measured.array_ns.push(turn_ns(turns, || array.turn()));
-        measured.lane_ns.push(turn_ns(turns, || lane.turn()));
-        measured.parking_lane_ns.push(turn_ns(turns, || parking.turn()));
-    }
-    measured
+        (cost::Array::<N>::new(), cost::Lane::<BusySpin, N>::new(), cost::Lane::<Park, N>::new());
+    let mut turn_ns = |number| match number {
+        0 => turn_ns::<N>(turns, || array.turn()),
+        1 => turn_ns::<N>(turns, || lane.turn()),
+        _ => turn_ns::<N>(turns, || parking.turn()),
+    };
+    let rounds = (0..rounds).map(|_| {
+        let mut ns = [0.0; 3];
+        [0, 1, 2, 2, 1, 0].into_iter().for_each(|number| ns[number] += turn_ns(number) / 2.0);
+        ns
+    });
+    Cost::of(N, rounds.collect())
 }
 
-/// Nanoseconds a turn.
+/// Nanoseconds a turn, after a lap that brings the slots back into the cache.
 #[inline(never)]
-fn turn_ns(turns: u32, mut turn: impl FnMut() -> u64) -> f64 {
+fn turn_ns<const N: usize>(turns: u32, mut turn: impl FnMut() -> u64) -> f64 {
+    for _ in 0..cost::SLOTS / N {
+        black_box(turn());
+    }
     let start = Instant::now();
     for _ in 0..turns {
         black_box(turn());
@@ -196,12 +265,13 @@ mod tests {
             let run = Run { hops: 1, batch: 1, cores: run::cores(), duration, pace: Duration::from_micros(50) };
             assert_eq!((contender.one_way)(&run).len(), 54, "{}: 60 messages but those that warm up", contender.name);
             (contender.round_trip)(&run);
+            contender.alone.into_iter().for_each(|alone| contender.batches.iter().for_each(|&batch| alone(batch, 2)));
         }
     }
 
     #[test]
     fn a_turn_reads_what_was_written() {
-        let (mut array, mut lane) = (cost::Array::new(), cost::Lane::<Park>::new());
+        let (mut array, mut lane) = (cost::Array::<{ cost::BATCH }>::new(), cost::Lane::<Park, { cost::BATCH }>::new());
         for _ in 0..10 {
             assert_eq!(array.turn(), lane.turn());
         }

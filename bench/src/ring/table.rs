@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::contenders::BATCHES;
-use super::results::{Bar, Latency, Results, Subject};
+use super::results::{Bar, Duels, Latency, Results, Subject, Verdict};
 use crate::summary::Summary;
 
 /// The whole report.
@@ -31,16 +31,29 @@ fn write(out: &mut String, results: &Results) -> fmt::Result {
         method.message_bytes
     )?;
 
+    let Duels { rounds, throughput_ms, round_trip_rounds, round_trip_ms, cost_rounds } = method.duels;
     writeln!(out, "## Bars\n")?;
-    writeln!(out, "Medians of the rounds' own comparisons (least – greatest).\n")?;
+    writeln!(
+        out,
+        "Each in rounds of its own, of those alone that it compares, there and back in turn: {rounds} of {throughput_ms} ms \
+         for throughput, {round_trip_rounds} of {round_trip_ms} ms for round trips, {cost_rounds} for costs. A round's \
+         measurements are compared with each other; the median of that, in brackets its 95 % interval (the sign test's, over \
+         the medians of some 25 blocks of rounds). Met or missed is a bar on whose one side all of the interval lies; \"at the bar\", one \
+         within it.\n"
+    )?;
     writeln!(out, "| what | measured | must be | | in rounds |\n|---|---|---|---|---|")?;
     for bar in &results.bars {
-        let Summary { median, min, max } = bar.measured;
-        let verdict = if bar.met { "met" } else { "**missed**" };
-        let Bar { what, unit, direction, limit, rounds_met, rounds, .. } = bar;
+        let verdict = match bar.verdict {
+            Verdict::Met => "met",
+            Verdict::AtTheBar => "at the bar",
+            Verdict::Missed => "**missed**",
+        };
+        let Bar { what, median, interval: (from, to), unit, direction, limit, rounds_met, rounds, .. } = bar;
+        let decimals = if *unit == "times" { 3 } else { 2 };
         writeln!(
             out,
-            "| {what} | {median:.2} {unit} ({min:.2} – {max:.2}) | {direction} {limit} | {verdict} | {rounds_met} of {rounds} |"
+            "| {what} | {median:.decimals$} {unit} [{from:.decimals$}, {to:.decimals$}] | {direction} {limit} | {verdict} | \
+             {rounds_met} of {rounds} |"
         )?;
     }
 
@@ -88,20 +101,21 @@ fn write(out: &mut String, results: &Results) -> fmt::Result {
         }
     }
 
-    let cost = &results.cost;
     writeln!(out, "\n## Cost\n")?;
     writeln!(
         out,
-        "One thread publishes, claims and releases batches of {}, and writes and reads each slot's first 64 bytes; \
-         nanoseconds a batch, median (least – greatest).\n",
-        cost.batch
+        "One thread publishes, claims and releases batches, and writes and reads each slot's first 64 bytes; nanoseconds a \
+         batch, median (least – greatest).\n"
     )?;
-    writeln!(out, "| plain array | lane | lane that may park |\n|---|---|---|")?;
-    for rounds in [&cost.array_ns, &cost.lane_ns, &cost.parking_lane_ns] {
-        let Summary { median, min, max } = Summary::of(rounds.iter().copied());
-        write!(out, "| {median:.0} ({min:.0} – {max:.0}) ")?;
+    writeln!(out, "| batch | plain array | lane | lane that may park |\n|---|---|---|---|")?;
+    for cost in &results.costs {
+        write!(out, "| {} |", cost.batch)?;
+        for Summary { median, min, max } in [cost.array_ns, cost.lane_ns, cost.parking_lane_ns] {
+            write!(out, " {median:.1} ({min:.1} – {max:.1}) |")?;
+        }
+        writeln!(out)?;
     }
-    writeln!(out, "|\n\n{FLAWS}")
+    writeln!(out, "\n{FLAWS}")
 }
 
 /// Nanoseconds to three digits or so.
@@ -131,7 +145,9 @@ const FLAWS: &str = "\
   whether two of them are threads of one physical core may change by the minute: the same contender has moved 40 million
   and 330 million messages a second. Compare within a run only, best the rounds' own ratios under \"Bars\".
 - From batch 16 on, where the cores are apart, everyone in place moves one cache line after another as fast as the machine
-  does, and the differences are those between rounds: a bar met in about half of them says that two are even.
+  does; docs/ring.md counts what each does besides. \"At the bar\" with a narrow interval says that two are even.
+- An interval is of the median of one run. From run to run the machine itself changes, which it knows nothing of: the same
+  two have differed by 1 or 2 % more.
 - The capacity is the same for all, though some gain from another; so is the message, one cache line. Interfaces without
   batches have one column.
 - The lane's second gate, on what is acknowledged, stays open here: kolo's sink moves it once a batch.

@@ -9,6 +9,7 @@ mod tokio_tasks;
 use hdrhistogram::Histogram;
 use kolo_ring::{BusySpin, Disruptor, Native, Park};
 
+use super::alone;
 use super::latency;
 use super::link::Link;
 use super::run::Run;
@@ -28,10 +29,14 @@ pub(super) struct Contender {
     pub(super) round_trip: fn(&Run) -> Histogram<u64>,
     /// Nanoseconds from the moment at which a message was due to its arrival.
     pub(super) one_way: fn(&Run) -> Histogram<u64>,
+    /// Fills and empties a link on one thread: batch, laps. Not where parties are tasks.
+    pub(super) alone: Option<fn(usize, u32)>,
 }
 
 /// The batches that are measured.
 pub(super) const BATCHES: &[usize] = &[1, 16, 256];
+/// Those that the bars speak of.
+pub(super) const BATCHES_OF_DUELS: &[usize] = &[16, 256];
 /// That of interfaces without batches.
 const ONE: &[usize] = &[1];
 
@@ -64,8 +69,15 @@ pub(super) fn all() -> Vec<Contender> {
             throughput: tokio_tasks::throughput,
             round_trip: tokio_tasks::round_trip,
             one_way: tokio_tasks::one_way,
+            alone: None,
         },
     ]
+}
+
+/// Those of `all` that the bars compare: the lane, and the best of its kind.
+pub(super) fn rivals(mut all: Vec<Contender>) -> Vec<Contender> {
+    all.retain(|contender| contender.wait == BUSY_SPIN && [KOLO, DISRUPTOR, RTRB_CHUNKS].contains(&contender.name));
+    all
 }
 
 fn contender<L: Link>(name: &'static str, wait: &'static str, batches: &'static [usize]) -> Contender {
@@ -76,5 +88,6 @@ fn contender<L: Link>(name: &'static str, wait: &'static str, batches: &'static 
         throughput: throughput::measure::<L>,
         round_trip: latency::round_trip::<L>,
         one_way: latency::one_way::<L>,
+        alone: Some(alone::laps::<L>),
     }
 }
