@@ -37,7 +37,7 @@ const BLOCKS: usize = 25;
 /// # Panics
 /// If there are no rounds.
 pub(crate) fn interval(rounds: &[f64]) -> (f64, f64) {
-    let blocks = rounds.chunks_exact(rounds.len() / BLOCKS | 1);
+    let blocks = rounds.chunks_exact((rounds.len() / BLOCKS) | 1);
     let mut medians: Vec<f64> = blocks.map(|block| Summary::of(block.iter().copied()).median).collect();
     medians.sort_by(f64::total_cmp);
     let outside = outside(medians.len());
