@@ -17,7 +17,7 @@ const POISONED: u64 = 1 << 62;
 pub(crate) const COUNT: u64 = POISONED - 1;
 
 /// The value of a cursor.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Word(u64);
 
 impl Word {

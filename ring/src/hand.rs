@@ -103,10 +103,15 @@ impl<T, W: WaitStrategy> Hand<T, W> {
             return Err(end);
         }
         if self.seen.count() + self.lead == self.position {
-            self.seen = self.ahead.cursor.load(order(site, Ordering::Acquire));
-            if self.seen.poisoned() {
+            let word = self.ahead.cursor.load(order(site, Ordering::Acquire));
+            if word.poisoned() {
                 return Err(self.catch_poison());
             }
+            // Nothing new: a party that waits stores nothing on its way to the next look.
+            if word == self.seen {
+                return Ok(self.position);
+            }
+            self.seen = word;
         }
         Ok(self.seen.count() + self.lead)
     }
