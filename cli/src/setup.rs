@@ -130,6 +130,10 @@ fn kafka_feed(
         if plan.is_stateful() {
             assign_eagerly(&connector.name.text, &mut client, &meetings, overrides.alone)?;
         }
+        // There the broker says how long a session lasts, and librdkafka refuses to be told.
+        if assigned_by_broker(&client) && client.get(SESSION_TIMEOUT) == default_of(SESSION_TIMEOUT) {
+            client.remove(SESSION_TIMEOUT);
+        }
         client.set("group.id", group);
         // These are how the acknowledged prefix becomes the commit; nothing may turn them round.
         client.set("enable.auto.offset.store", "false").set("auto.offset.reset", "error");
@@ -181,6 +185,20 @@ fn meetings(plan: &Plan, sources: &[usize]) -> Vec<Meeting> {
     all.filter(|meeting| meeting.topics.len() > 1).collect()
 }
 
+/// The property that a group's newer protocol (KIP-848) does not have.
+const SESSION_TIMEOUT: &str = "session.timeout.ms";
+
+/// What kolo sets a consumer's property to where nobody else does.
+fn default_of(property: &str) -> Option<&'static str> {
+    let found = kolo_source::kafka::DEFAULTS.iter().find(|(key, _)| *key == property);
+    found.map(|(_, value)| *value)
+}
+
+/// Whether the group uses the newer protocol, in which the broker assigns partitions (KIP-848).
+fn assigned_by_broker(client: &ClientConfig) -> bool {
+    client.get("group.protocol").is_some_and(|protocol| protocol.eq_ignore_ascii_case("consumer"))
+}
+
 /// How the partitions of a program with state are assigned: all anew at each rebalance, as its state begins anew; and
 /// where topics meet by key, those of one number to one member.
 fn assign_eagerly(
@@ -189,7 +207,7 @@ fn assign_eagerly(
     meetings: &[Meeting],
     alone: bool,
 ) -> Result<(), Failure> {
-    if client.get("group.protocol").is_some_and(|protocol| protocol.eq_ignore_ascii_case("consumer")) {
+    if assigned_by_broker(client) {
         return Err(Failure::new(format_args!(
             "connector {connector}: a program with state needs group.protocol=classic: with the other one, some partitions \
              stay where they are while the state of all begins anew"

@@ -295,11 +295,10 @@ fn a_kill_before_the_first_acknowledgement_does_not_move_the_beginning(broker: &
 }
 
 /// A second member joins while records flow, then the first one leaves in good order.
-fn a_member_comes_and_goes(strategy: &str) {
+fn a_member_comes_and_goes(protocol: &str) {
     let Some(broker) = Broker::real() else { return };
     let mut stage = Stage::new(&broker);
-    let strategy = format!("partition.assignment.strategy={strategy}");
-    let arguments = ["-v", "-X", &strategy];
+    let arguments = ["-v", "-X", protocol];
     let feeder = stage.feed();
     let mut first = stage.start(&arguments);
     first.until_listening();
@@ -334,12 +333,17 @@ fn a_member_comes_and_goes(strategy: &str) {
 
 #[test]
 fn members_come_and_go_without_gap_or_duplicate_under_the_eager_protocol() {
-    a_member_comes_and_goes("range");
+    a_member_comes_and_goes("partition.assignment.strategy=range");
 }
 
 #[test]
 fn members_come_and_go_without_gap_or_duplicate_under_the_cooperative_protocol() {
-    a_member_comes_and_goes("cooperative-sticky");
+    a_member_comes_and_goes("partition.assignment.strategy=cooperative-sticky");
+}
+
+#[test]
+fn members_come_and_go_without_gap_or_duplicate_where_the_broker_assigns() {
+    a_member_comes_and_goes("group.protocol=consumer");
 }
 
 #[test]

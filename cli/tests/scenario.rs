@@ -393,7 +393,7 @@ fn the_default_group_is_made_of_the_program_file_stable_and_printed() {
     for round in 1..=2 {
         broker.produce_values(&input, (0..10).map(number));
         let mut command = kolo();
-        command.args(["run", "-v", "-f"]).arg(&file).args(broker.flags()).args(TO_THE_END);
+        command.args(["run", "-v", "-f"]).arg(&file).args(broker.flags(true)).args(TO_THE_END);
         let finished = Kolo::start(command).finish().ok();
         assert!(finished.stderr.contains("consumer group kolo-filter-main"), "{}", finished.stderr);
         assert_eq!(broker.committed(&input, "kolo-filter-main"), [Some(10 * round)]);

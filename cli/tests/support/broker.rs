@@ -124,8 +124,12 @@ impl Broker {
         self.mock.as_ref().expect("faults can be had of the mock cluster only")
     }
 
-    /// What `kolo run` is told about this broker.
-    pub(crate) fn flags(&self) -> Vec<String> {
+    /// What `kolo run` is told about this broker; how long sessions last, only where a member may say that.
+    pub(crate) fn flags(&self, sessions: bool) -> Vec<String> {
+        let address = ["--brokers", &self.bootstrap].map(str::to_owned);
+        if !sessions {
+            return address.into();
+        }
         // A killed member is forgotten after the shortest session that Apache Kafka allows. The mock cluster waits for
         // most of a session before every rebalance but the first, and in an empty fetch for as long as it may.
         let own: &[&str] = match self.kind() {
@@ -133,7 +137,7 @@ impl Broker {
             Kind::Real => &["session.timeout.ms=6000"],
         };
         let properties = own.iter().chain(&["heartbeat.interval.ms=500"]).flat_map(|property| ["-X", property]);
-        ["--brokers", &self.bootstrap].into_iter().chain(properties).map(str::to_owned).collect()
+        address.into_iter().chain(properties.map(str::to_owned)).collect()
     }
 
     fn client(&self) -> ClientConfig {

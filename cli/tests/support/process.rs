@@ -141,8 +141,10 @@ impl Kolo {
         program: &str,
         arguments: impl IntoIterator<Item = A>,
     ) -> Command {
+        let arguments: Vec<A> = arguments.into_iter().collect();
+        let assigned_by_broker = arguments.iter().any(|argument| argument.as_ref() == "group.protocol=consumer");
         let mut command = kolo();
-        command.args(["run", "--code", program]).args(broker.flags()).args(arguments);
+        command.args(["run", "--code", program]).args(broker.flags(!assigned_by_broker)).args(arguments);
         command
     }
 
