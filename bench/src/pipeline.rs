@@ -64,7 +64,7 @@ pub(crate) struct Options {
     pub(crate) json: Option<PathBuf>,
 }
 
-fn program_names() -> impl TypedValueParser<Value = Program> {
+pub(crate) fn program_names() -> impl TypedValueParser<Value = Program> {
     PossibleValuesParser::new(Program::ALL.map(Program::name)).try_map(|name| name.parse())
 }
 
@@ -194,19 +194,22 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// The relay knows one predicate, whatever the program: that of the filter.
+    /// The relay puts the record itself out wherever the program puts something out.
     fn relay(&self, settings: Settings) -> Result<Round> {
         let settings = settings.to_possible_value().expect("no setting is hidden");
-        let output = self.bench.name(&format!("relay-{}-{}", settings.get_name(), self.number));
         let mut command = Command::new(env::current_exe()?);
-        command.args(["relay", "--brokers", self.bench.broker.address(), "--input", self.input, "--output", &output]);
-        command.args(["--settings", settings.get_name()]);
+        command.args(["relay", "--brokers", self.bench.broker.address(), "--input", self.input]);
+        command.args(["--settings", settings.get_name(), "--program", self.program.name()]);
+        let name = |topic: &&str| self.bench.name(&format!("relay-{}-{topic}-{}", settings.get_name(), self.number));
+        let topics: Vec<String> = self.program.output_topics().iter().map(name).collect();
+        for topic in &topics {
+            command.args(["--output", topic]);
+        }
 
-        let (scenario, topics) = (self.program.input(), [output]);
-        self.measure(command, &topics, |_, i, out| {
-            let passes = Program::Filter.expected(0, i, out);
+        self.measure(command, &topics, |topic, i, out| {
+            let passes = self.program.expected(topic, i, out);
             out.clear();
-            scenario.record(i, out);
+            self.program.input().record(i, out);
             passes
         })
     }

@@ -1,9 +1,9 @@
 //! The limit: what librdkafka alone does, with nothing of ours between its consumer and its producer.
 //!
-//! One thread: `rd_kafka_consume_batch_queue` → a byte scan for the price → `rd_kafka_produce_batch`. It parses and
-//! formats nothing, tracks no acknowledgements and commits no offsets; a record that passes goes out as the bytes it
-//! came in, to the partition of the same number. It ends by itself once everything that was in the input topic when it
-//! began has been read, and what passed has been delivered.
+//! One thread: `rd_kafka_consume_batch_queue` → a byte scan for the program's predicates → `rd_kafka_produce_batch`. It
+//! parses and formats nothing, tracks no acknowledgements and commits no offsets; wherever the program puts something out,
+//! the record goes out as the bytes it came in, to the same topic and the partition of the same number. It ends by itself
+//! once everything that was in the input topic when it began has been read, and what passed has been delivered.
 //!
 //! An engine that evaluates programs and commits what it has finished cannot beat this but by luck; how near it comes
 //! is its score.
@@ -15,6 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use kolo_source::generate::Program;
 use memchr::memmem;
 use rdkafka::bindings as rd;
 use rdkafka::client::ClientContext;
@@ -32,6 +33,10 @@ const BATCH: usize = 512;
 /// Rest when nothing has arrived; a busy loop would take the processor from librdkafka's own threads.
 const IDLE: Duration = Duration::from_micros(50);
 
+/// An idempotent producer asks for its id when metadata arrives from a broker that it is connected to, or half a second
+/// after its creation, and sends nothing before.
+const READY_AFTER: Duration = Duration::from_millis(600);
+
 /// Where the relay reads and writes.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -41,9 +46,12 @@ pub(crate) struct Options {
     /// Topic to read, from its beginning to its present end
     #[arg(long)]
     input: String,
-    /// Topic to write; it needs at least as many partitions as the input
-    #[arg(long)]
-    output: String,
+    /// Topics to write, one for each of the program's; they need at least as many partitions as the input
+    #[arg(long, required = true)]
+    output: Vec<String>,
+    /// Whose predicates decide what goes where
+    #[arg(long, default_value_t = Program::Filter, value_parser = crate::pipeline::program_names())]
+    program: Program,
     /// Whose librdkafka settings to use
     #[arg(long, value_enum, default_value_t = Settings::Tuned)]
     settings: Settings,
@@ -82,13 +90,16 @@ impl Settings {
 
 /// Relays what is in the input topic now, then returns.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.output.len() != options.program.output_topics().len() {
+        return Err(format!("{} writes {} topics", options.program, options.program.output_topics().len()).into());
+    }
     // The output first: what is fetched while nothing can be sent yet would be a head start that no clock sees.
-    let mut output = Output::open(options)?;
+    let output = Output::open(options)?;
     let mut input = Input::open(options)?;
     // Declared after `input`, so dropped before it: no message may outlive its consumer.
     let mut batch = Batch::new();
-    let mut passing = Vec::with_capacity(BATCH);
-    let price = memmem::Finder::new(PRICE);
+    let mut passing: Vec<Vec<_>> = options.output.iter().map(|_| Vec::with_capacity(BATCH)).collect();
+    let scan = Scan::of(options.program);
     while input.unfinished > 0 {
         input.take(&mut batch)?;
         // A run is what stands side by side from one partition: produce_batch wants one partition a call.
@@ -108,8 +119,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             }
             // SAFETY: payload is not null; with len it describes the value, which lives until the batch is filled again.
             let value = unsafe { std::slice::from_raw_parts(message.payload.cast::<u8>(), message.len) };
-            if passes(&price, value) {
-                passing.push(outgoing(message));
+            let Some(tick) = scan.tick(value) else { continue };
+            for (topic, passing) in passing.iter_mut().enumerate() {
+                if passes(options.program, topic, tick) {
+                    passing.push(outgoing(message));
+                }
             }
         }
         output.send(partition, &mut passing)?;
@@ -121,15 +135,49 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     output.finish()
 }
 
-/// What a tick's price stands behind.
-const PRICE: &[u8] = br#""price": "#;
+/// What the predicates look at. All prices are whole, so the digits before the point are enough.
+#[derive(Debug, Clone, Copy)]
+struct Tick {
+    price: u64,
+    /// 0 where no predicate looks at it.
+    volume: u64,
+}
 
-/// Whether the price is above 50. All prices are whole, so the digits before the point decide.
+/// Finds numbers by the bytes that they stand behind.
+struct Scan {
+    price: memmem::Finder<'static>,
+    volume: Option<memmem::Finder<'static>>,
+}
+
+impl Scan {
+    fn of(program: Program) -> Scan {
+        let volume = matches!(program, Program::Arithmetic).then(|| memmem::Finder::new(br#""volume": "#));
+        Scan { price: memmem::Finder::new(br#""price": "#), volume }
+    }
+
+    #[inline]
+    fn tick(&self, value: &[u8]) -> Option<Tick> {
+        let price = whole_behind(&self.price, value)?;
+        let volume = self.volume.as_ref().map_or(Some(0), |volume| whole_behind(volume, value))?;
+        Some(Tick { price, volume })
+    }
+}
+
 #[inline]
-fn passes(price: &memmem::Finder<'_>, value: &[u8]) -> bool {
-    let Some(at) = price.find(value) else { return false };
-    let digits = value[at + PRICE.len()..].iter().take_while(|b| b.is_ascii_digit());
-    digits.fold(0u64, |n, digit| n.saturating_mul(10).saturating_add(u64::from(digit - b'0'))) > 50
+fn whole_behind(key: &memmem::Finder<'_>, value: &[u8]) -> Option<u64> {
+    let at = key.find(value)? + key.needle().len();
+    let digits = value[at..].iter().take_while(|b| b.is_ascii_digit());
+    Some(digits.fold(0u64, |n, digit| n.saturating_mul(10).saturating_add(u64::from(digit - b'0'))))
+}
+
+/// Whether the program puts something out on its topic of this number.
+#[inline]
+fn passes(program: Program, topic: usize, Tick { price, volume }: Tick) -> bool {
+    match (program, topic) {
+        (Program::Filter | Program::FilterWide, _) => price > 50,
+        (Program::Arithmetic, 0) => price * volume > 300_000,
+        (Program::Arithmetic, _) => price > 50 && price < 100,
+    }
 }
 
 /// A message to produce with the value of one that was consumed.
@@ -259,10 +307,10 @@ impl Drop for Batch {
     }
 }
 
-/// The producer and its topic.
+/// The producer and its topics.
 struct Output {
     producer: BaseProducer<Quiet>,
-    topic: *mut rd::rd_kafka_topic_t,
+    topics: Vec<*mut rd::rd_kafka_topic_t>,
 }
 
 impl Output {
@@ -273,25 +321,40 @@ impl Output {
         // Acknowledged messages are freed by librdkafka's own thread; only failures are reported.
         config.set("delivery.report.only.error", "true");
         let producer: BaseProducer<Quiet> = config.create_with_context(Quiet::default())?;
-        // An idempotent producer asks for its id when metadata arrives, or after half a second, and sends nothing before.
-        producer.client().fetch_metadata(Some(&options.output), START_TIMEOUT)?;
-        let name = CString::new(options.output.as_str())?;
-        // SAFETY: the client is live; a null configuration means the client's own.
-        let topic = unsafe { rd::rd_kafka_topic_new(producer.client().native_ptr(), name.as_ptr(), ptr::null_mut()) };
-        if topic.is_null() {
-            return Err(format!("topic {} cannot be written to", options.output).into());
+        let mut output = Output { producer, topics: Vec::new() };
+        for topic in &options.output {
+            output.producer.client().fetch_metadata(Some(topic), START_TIMEOUT)?;
+            let name = CString::new(topic.as_str())?;
+            let rk = output.producer.client().native_ptr();
+            // SAFETY: the client is live; a null configuration means the client's own.
+            let handle = unsafe { rd::rd_kafka_topic_new(rk, name.as_ptr(), ptr::null_mut()) };
+            if handle.is_null() {
+                return Err(format!("topic {topic} cannot be written to").into());
+            }
+            output.topics.push(handle);
         }
-        Ok(Output { producer, topic })
+        thread::sleep(READY_AFTER);
+        Ok(output)
+    }
+
+    /// Hands over what is to go to the partition of each topic.
+    fn send(&self, partition: i32, passing: &mut [Vec<rd::rd_kafka_message_t>]) -> Result<()> {
+        self.topics.iter().zip(passing).try_for_each(|(topic, messages)| self.send_to(*topic, partition, messages))
     }
 
     /// Hands all `messages` over, copying their values, and empties the list. Waits while the producer's queue is full.
-    fn send(&mut self, partition: i32, messages: &mut Vec<rd::rd_kafka_message_t>) -> Result<()> {
+    fn send_to(
+        &self,
+        topic: *mut rd::rd_kafka_topic_t,
+        partition: i32,
+        messages: &mut Vec<rd::rd_kafka_message_t>,
+    ) -> Result<()> {
         use rd::rd_kafka_resp_err_t as Code;
         while !messages.is_empty() {
             // SAFETY: the topic is live, and every message's payload lives in a batch that is not yet cleared.
             let accepted = unsafe {
                 rd::rd_kafka_produce_batch(
-                    self.topic,
+                    topic,
                     partition,
                     rd::RD_KAFKA_MSG_F_COPY,
                     messages.as_mut_ptr(),
@@ -332,8 +395,10 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        // SAFETY: the reference that `open` made, given back once, before the producer is dropped.
-        unsafe { rd::rd_kafka_topic_destroy(self.topic) };
+        for topic in &self.topics {
+            // SAFETY: a reference that `open` made, given back once, before the producer is dropped.
+            unsafe { rd::rd_kafka_topic_destroy(*topic) };
+        }
     }
 }
 
@@ -362,22 +427,24 @@ impl ProducerContext for Quiet {
 
 #[cfg(test)]
 mod tests {
-    use kolo_source::generate::{Program, Scenario};
-
     use super::*;
 
     #[test]
     fn the_byte_scan_agrees_with_the_formula() {
-        let price = memmem::Finder::new(PRICE);
         let (mut record, mut scratch) = (Vec::new(), Vec::new());
-        for scenario in [Scenario::Filter, Scenario::FilterWide] {
-            for i in 0..1_000 {
+        for program in Program::ALL {
+            let scan = Scan::of(program);
+            for i in 0..6_000 {
                 record.clear();
-                scenario.record(i, &mut record);
-                assert_eq!(passes(&price, &record), Program::Filter.expected(0, i, &mut scratch), "{scenario} {i}");
+                program.input().record(i, &mut record);
+                let tick = scan.tick(&record).expect("it has all numbers");
+                for topic in 0..program.output_topics().len() {
+                    let expected = program.expected(topic, i, &mut scratch);
+                    assert_eq!(passes(program, topic, tick), expected, "{program} {topic} {i}");
+                }
             }
+            assert!(scan.tick(b"{}").is_none());
         }
-        assert!(!passes(&price, b"{}"));
-        assert!(!passes(&price, br#"{"price": "#));
+        assert_eq!(whole_behind(&Scan::of(Program::Filter).price, br#"{"price": "#), Some(0));
     }
 }
