@@ -124,24 +124,20 @@ impl Encoder {
                 field.write(cx, times, &mut pen, self.room);
             }
             match &self.timestamp {
-                Timestamp::BuiltIn => {
-                    let (text, len) = times.quoted(cx.time());
-                    pen.chunk(text, len);
-                }
+                Timestamp::BuiltIn => pen.put(|at| times.put_quoted(cx.time(), at)),
                 Timestamp::AfterField => {
                     pen.put(|at| {
                         at.copy_from_nonoverlapping(TIME_KEY.as_ptr(), TIME_KEY.len());
                         at.add(TIME_KEY.len())
                     });
-                    let (text, len) = times.quoted(cx.time());
-                    pen.chunk(text, len);
+                    pen.put(|at| times.put_quoted(cx.time(), at));
                 }
                 Timestamp::Field(field) => field.write(cx, times, &mut pen, self.room),
             }
             match &self.body {
                 Body::Fields(fields) => fields.iter().for_each(|field| field.write(cx, times, &mut pen, self.room)),
                 Body::Map(register) => {
-                    let map = cx.registers[usize::from(*register)].get();
+                    let map = cx.register(*register);
                     pen.append(self.room, |out| write_entries(map, times, out));
                 }
                 Body::Record => {
@@ -190,7 +186,7 @@ impl Field {
                 }
                 return;
             }
-            Expr::Register(register) => cx.registers[usize::from(register)].get(),
+            Expr::Register(register) => cx.register(register),
             _ => self.value.eval(cx),
         };
         if !value.is_missing() {
@@ -306,8 +302,8 @@ pub(crate) fn write_value(value: Value, times: &mut time::Writer, out: &mut Vec<
         Value::Str(text) => write_string(text, out),
         Value::Timestamp(nanos) => {
             out.push(b'"');
-            let (text, len) = times.quoted(nanos);
-            out.extend_from_slice(&text[..len]);
+            times.write(nanos, out);
+            out.push(b'"');
         }
         Value::Duration(nanos) => {
             out.push(b'"');

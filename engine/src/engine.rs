@@ -19,7 +19,7 @@ use crate::check::program::ConnectorKind;
 use crate::counters::{Counters, Totals};
 use crate::decode::{AT_TIMESTAMP, ColumnIndex, DATA, Decoder, EVENT_TYPE, TIME_CREATED, TYPE, UTC_TIME};
 use crate::expr::user::Work;
-use crate::expr::{Context, EventKey, KnownNumber, Origin, Tally};
+use crate::expr::{Context, EventKey, KnownNumber, NumberCell, Origin, Tally};
 use crate::flow::{Desk, Flow};
 use crate::json::{Fault, Kind, Malformed};
 use crate::operators::States;
@@ -32,7 +32,7 @@ use crate::value::Value;
 /// Capacity in bytes that the arena may keep between records.
 const ARENA_BYTES_KEPT: usize = 1 << 20;
 
-/// How many slots ahead the source's cache lines are asked for.
+/// How many slots ahead cache lines are asked for.
 const PREFETCH_SLOTS: usize = 2;
 
 /// Runs one plan for one lane.
@@ -44,7 +44,7 @@ pub struct Engine {
     inner: Decoder,
     partitions: Vec<Partition>,
     arena: Bump,
-    /// By column: the number that was read from it last.
+    /// By [`NumberCell`].
     numbers: Box<[Cell<KnownNumber>]>,
     /// How many events there have been, rows of stages included.
     contexts: u64,
@@ -55,6 +55,8 @@ pub struct Engine {
     tally: Tally,
     totals: Totals,
     times: time::Writer,
+    /// Where a line is written before it is appended to the outputs: these lie far away, and it stays near.
+    line: Vec<u8>,
     /// The event time of the last record that had no Kafka timestamp to fall back on.
     last_time: i64,
     last_type: LastType,
@@ -149,13 +151,16 @@ impl Engine {
             states: States::new(plan.states, &plan.stages, plan.timers.len()),
             wall_timers: false,
             desks: Vec::new(),
-            numbers: (0..plan.columns.len()).map(|_| Cell::new(KnownNumber::NONE)).collect(),
+            numbers: (0..NumberCell::count(plan.columns.len(), plan.registers))
+                .map(|_| Cell::new(KnownNumber::NONE))
+                .collect(),
             plan,
             partitions: Vec::new(),
             arena: Bump::new(),
             tally: Tally::default(),
             totals: Totals::default(),
             times: time::Writer::default(),
+            line: Vec::new(),
             last_time: 0,
             last_type: LastType::default(),
             reporter: Reporter::default(),
@@ -177,7 +182,7 @@ impl Engine {
     pub fn process(&mut self, slots: &mut [Slot]) {
         for at in 0..slots.len() {
             if let Some(ahead) = slots.get(at + PREFETCH_SLOTS) {
-                ahead.prefetch_record();
+                ahead.prefetch_for_engine();
             }
             let slot = &mut slots[at];
             slot.begin();
@@ -245,6 +250,7 @@ impl Engine {
             plan: &self.plan,
             states: &mut self.states,
             times: &mut self.times,
+            line: &mut self.line,
             totals: &mut self.totals,
             tally: &self.tally,
             outputs,
@@ -346,6 +352,7 @@ impl Engine {
             plan,
             states: &mut self.states,
             times: &mut self.times,
+            line: &mut self.line,
             totals: &mut self.totals,
             tally: &self.tally,
             outputs: &mut slot.outputs,

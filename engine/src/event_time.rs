@@ -6,7 +6,7 @@ use std::cell::Cell;
 use bumpalo::Bump;
 
 use crate::decode::{AT_TIMESTAMP, DATA, Decoder, EVENT_TYPE, Names, RESERVED, TIME_CREATED, UTC_TIME};
-use crate::expr::{Context, KnownNumber, Tally};
+use crate::expr::{Context, Tally};
 use crate::json::Kind;
 use crate::time;
 
@@ -47,9 +47,8 @@ impl EventTimes {
             record = self.inner.decode(data.raw(record).as_bytes(), arena).ok()?;
             decoder = &self.inner;
         }
-        let numbers: Vec<_> = decoder.columns().iter().map(|_| Cell::new(KnownNumber::NONE)).collect();
         let mut cx = Context::without_record(&[], arena, &self.tally);
-        (cx.record, cx.columns, cx.numbers, cx.number) = (record, decoder.columns(), &numbers, 1);
+        (cx.record, cx.columns) = (record, decoder.columns());
         (cx.outer_time, cx.fallback_time, cx.time) = (outer_time, self.last, Cell::new(None));
         self.last = cx.time();
         Some(self.last)

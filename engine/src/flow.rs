@@ -39,6 +39,8 @@ pub(crate) struct Flow<'e> {
     pub(crate) plan: &'e Plan,
     pub(crate) states: &'e mut States,
     pub(crate) times: &'e mut time::Writer,
+    /// Where a line is written before it is appended to the outputs.
+    pub(crate) line: &'e mut Vec<u8>,
     pub(crate) totals: &'e mut Totals,
     pub(crate) tally: &'e Tally,
     pub(crate) outputs: &'e mut Outputs,
@@ -87,7 +89,7 @@ impl<'e> Flow<'e> {
         match &chain.end {
             End::Out { publish, feeds } => {
                 if let Some(publish) = publish {
-                    publish.put(cx, self.times, self.outputs, self.totals);
+                    publish.put(cx, self.times, self.line, self.outputs, self.totals);
                 }
                 for fed in feeds {
                     self.run(fed, cx);

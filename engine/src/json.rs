@@ -507,7 +507,7 @@ pub(crate) fn value<'a>(kind: Kind, text: &'a str, at: Range<usize>, arena: &'a 
         Kind::Null => Value::Null,
         Kind::False => Value::Bool(false),
         Kind::True => Value::Bool(true),
-        Kind::Int => number::int(text.as_bytes(), at),
+        Kind::Int => number::int(text.as_bytes(), at).into(),
         Kind::Float => Value::float(number::float(text.as_bytes(), at)),
         Kind::Str => Value::Str(&text[at.start + 1..at.end - 1]),
         Kind::Escaped => Value::Str(string(kind, &text[at], arena)),

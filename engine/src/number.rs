@@ -10,7 +10,7 @@ use std::ops::Range;
 use bumpalo::Bump;
 
 use crate::pen::Pen;
-use crate::value::Value;
+use crate::value::{Number, Value};
 
 /// 10^0 to 10^22, the powers of ten that an `f64` represents exactly.
 const POWERS_OF_TEN: [f64; 23] = [
@@ -23,10 +23,10 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 
 /// The value of the JSON number without point or exponent that stands at `at`; a float if it is beyond `i64`.
 #[inline(always)]
-pub(crate) fn int(record: &[u8], at: Range<usize>) -> Value<'static> {
+pub(crate) fn int(record: &[u8], at: Range<usize>) -> Number {
     let negative = record[at.start] == b'-';
     match digits_before(record, at.end, at.len() - usize::from(negative)) {
-        Some(magnitude) => Value::Int(if negative { -(magnitude as i64) } else { magnitude as i64 }),
+        Some(magnitude) => Number::int(if negative { -(magnitude as i64) } else { magnitude as i64 }),
         None => any_int(&record[at]),
     }
 }
@@ -119,14 +119,14 @@ fn last_bytes(word: u64, count: usize) -> u64 {
 
 /// [`int`] of any length.
 #[inline(never)]
-fn any_int(text: &[u8]) -> Value<'static> {
+fn any_int(text: &[u8]) -> Number {
     let (negative, digits) = sign(text);
     if digits.len() >= DIGITS {
         let text = std::str::from_utf8(text).unwrap_or_default();
-        return text.parse().map_or_else(|_| Value::float(any_float(text.as_bytes())), Value::Int);
+        return text.parse().map_or_else(|_| Number::float(any_float(text.as_bytes())), Number::int);
     }
     let magnitude = digits.iter().fold(0, |magnitude, digit| magnitude * 10 + i64::from(digit & 0x0f));
-    Value::Int(if negative { -magnitude } else { magnitude })
+    Number::int(if negative { -magnitude } else { magnitude })
 }
 
 /// [`float`] of any length and form.
@@ -357,7 +357,7 @@ mod tests {
     }
 
     fn read_int(text: &str) -> Value<'static> {
-        in_records(text, int, |a, b| Owned::from(*a) == Owned::from(*b))
+        in_records(text, |record, at| int(record, at).into(), |a: &Value, b| Owned::from(*a) == Owned::from(*b))
     }
 
     fn read_float(text: &str) -> f64 {

@@ -9,12 +9,20 @@
 //! ```
 //!
 //! Limits: 256 bytes of key, value and headers lie inside the slot, a larger payload in a buffer of its own that is freed
-//! when the slot is recycled; output buffers keep at most [`OUTPUT_BYTES_KEPT`] and [`OUTPUTS_KEPT`] between records.
+//! when the slot is recycled. 416 bytes of two outputs lie inside the slot, more in buffers of their own, which keep at most
+//! [`OUTPUT_BYTES_KEPT`] and [`OUTPUTS_KEPT`] between records.
+
+use std::mem::offset_of;
+use std::ops::Range;
 
 use smallvec::SmallVec;
 
 /// Bytes of key and value that a slot holds without a buffer of its own.
 pub const INLINE_BYTES: usize = 256;
+/// Outputs that a slot holds without a buffer of its own.
+const INLINE_OUTPUTS: usize = 2;
+/// Bytes of outputs that a slot holds without a buffer of its own.
+const INLINE_OUTPUT_BYTES: usize = 416;
 /// How far apart cache lines lie, in bytes.
 const CACHE_LINE: usize = 64;
 /// Capacity in bytes that a slot's output buffer may keep when it is recycled.
@@ -78,10 +86,10 @@ pub struct Slot {
     pub arrived_ns: u64,
     /// Key and value as they came in, and headers where the plan passes them on.
     pub payload: Payload,
+    /// Whether the slot is the last of a batch of a plan with state: then `floors` and `marks` hold from here on.
+    pub ends_batch: bool,
     /// What the engine made of it.
     pub outputs: Outputs,
-    /// Whether the slot is the last of a batch of a plan with state: then `floors` hold from here on.
-    pub ends_batch: bool,
     /// The oldest offset, per partition, that open state still needs, as of the end of the batch that this slot ends.
     pub floors: Vec<Floor>,
     /// How far event time has come, as of the same moment. Empty while a restart is behind where it had been: then the
@@ -136,51 +144,66 @@ impl Slot {
         }
     }
 
-    /// Asks for the cache lines of cause and payload, which the source's core wrote last.
+    /// Asks for the cache lines that the engine reads, which the source's core wrote last, and for those that it writes,
+    /// which the sink's core read last.
     #[inline(always)]
-    pub(crate) fn prefetch_record(&self) {
-        const LINES: usize = 4;
-        (0..LINES).for_each(|line| prefetch(std::ptr::from_ref(self).cast::<u8>().wrapping_add(line * CACHE_LINE)));
+    pub(crate) fn prefetch_for_engine(&self) {
+        RECORD_LINES.for_each(|line| prefetch::<READ>(self.line(line)));
+        OUTPUT_LINES.for_each(|line| prefetch::<WRITE>(self.line(line)));
     }
 
-    /// Asks for the cache lines that lead to the outputs, which the engine's core wrote last.
+    /// Asks for the cache lines that the sink reads, which the engine's core wrote last.
     #[inline(always)]
-    pub fn prefetch_outputs(&self) {
-        let outputs = std::ptr::from_ref(&self.outputs).cast::<u8>();
-        for line in [std::ptr::from_ref(self).cast(), outputs, outputs.wrapping_add(CACHE_LINE)] {
-            prefetch(line);
-        }
+    pub fn prefetch_for_sink(&self) {
+        prefetch::<READ>(self.line(0));
+        OUTPUT_LINES.for_each(|line| prefetch::<READ>(self.line(line)));
     }
 
-    /// Asks for the outputs' bytes: the second step, for these lie where [`prefetch_outputs`](Self::prefetch_outputs)'
-    /// lines say.
     #[inline(always)]
-    pub fn prefetch_output_bytes(&self) {
-        const LINES: usize = 3;
-        (0..LINES).for_each(|line| prefetch(self.outputs.bytes.as_ptr().wrapping_add(line * CACHE_LINE)));
+    fn line(&self, line: usize) -> *const u8 {
+        std::ptr::from_ref(self).cast::<u8>().wrapping_add(line * CACHE_LINE)
     }
 
     /// Forgets what the last lap's record caused; the engine's first step with every slot.
     #[inline]
     pub(crate) fn begin(&mut self) {
-        self.outputs.bytes.clear();
-        self.outputs.list.clear();
-        self.ends_batch = false;
-        self.floors.clear();
-        self.marks.clear();
+        self.outputs.clear();
+        if self.ends_batch {
+            self.ends_batch = false;
+            self.floors.clear();
+            self.marks.clear();
+        }
     }
 }
 
+/// The lines of a record of usual length.
+const RECORD_LINES: Range<usize> = 0..4;
+/// The lines of outputs of usual length, descriptors first.
+const OUTPUT_LINES: Range<usize> = {
+    let first = offset_of!(Slot, ends_batch) / CACHE_LINE;
+    first..first + 5
+};
+
+const READ: bool = false;
+const WRITE: bool = true;
+
 /// Asks the processor for a cache line before it is needed: it lies in another core's cache, and to wait for it takes as
 /// long as some hundred instructions. A hint, which no address makes wrong.
+///
+/// One that is to be written is taken from all other caches at once; otherwise the first write would have to wait for that.
 #[inline(always)]
-fn prefetch(line: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch reads nothing that a program can see, and faults nowhere.
+fn prefetch<const TO_WRITE: bool>(line: *const u8) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: a prefetch changes nothing that a program can see, and faults nowhere. Processors that cannot prefetch for
+    // writing do nothing.
     unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.cast());
+        if TO_WRITE {
+            std::arch::asm!("prefetchw [{line}]", line = in(reg) line.addr(), options(nomem, nostack, preserves_flags));
+        } else {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.cast());
+        }
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     let _ = line;
 }
 
@@ -370,37 +393,47 @@ pub struct Output {
 }
 
 /// The outputs of one slot: bytes, and a descriptor each, in the order in which they were caused.
-#[derive(Debug, Default)]
+///
+/// Those of most records lie in the slot itself, side by side with those of its neighbours.
+#[derive(Debug)]
+#[repr(C)]
 pub struct Outputs {
-    bytes: Vec<u8>,
-    /// The first lies in the slot itself: most records cause one at most.
-    list: SmallVec<[Output; 1]>,
+    list: SmallVec<[Output; INLINE_OUTPUTS]>,
+    /// How many bytes there are.
+    len: u32,
+    /// All of them, if they fit.
+    inline: [u8; INLINE_OUTPUT_BYTES],
+    /// All of them, if they do not.
+    spilled: Vec<u8>,
+}
+
+impl Default for Outputs {
+    fn default() -> Self {
+        Outputs { list: SmallVec::new(), len: 0, inline: [0; INLINE_OUTPUT_BYTES], spilled: Vec::new() }
+    }
 }
 
 impl Outputs {
-    /// The buffer that the next output's bytes are appended to. Take [`mark`](Self::mark) before and
-    /// [`span_from`](Self::span_from) after writing.
+    /// Adds bytes for an output to refer to.
     #[inline]
-    pub fn buffer(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
+    pub fn append(&mut self, bytes: &[u8]) -> Span {
+        let span = Span { start: self.len, len: bytes.len() as u32 };
+        let (start, end) = (self.len as usize, self.len as usize + bytes.len());
+        self.len = end as u32;
+        match self.inline.get_mut(start..end) {
+            Some(place) => place.copy_from_slice(bytes),
+            None => self.spill(start, bytes),
+        }
+        span
     }
 
-    /// The place where the next byte will stand.
-    #[inline]
-    pub fn mark(&self) -> u32 {
-        self.bytes.len() as u32
-    }
-
-    /// Everything written since `mark`.
-    #[inline]
-    pub fn span_from(&self, mark: u32) -> Span {
-        Span { start: mark, len: self.bytes.len() as u32 - mark }
-    }
-
-    /// Drops everything written since `mark`: an output that was begun and is not wanted after all.
-    #[inline]
-    pub fn rewind(&mut self, mark: u32) {
-        self.bytes.truncate(mark as usize);
+    #[cold]
+    fn spill(&mut self, start: usize, bytes: &[u8]) {
+        if start <= INLINE_OUTPUT_BYTES {
+            self.spilled.clear();
+            self.spilled.extend_from_slice(&self.inline[..start]);
+        }
+        self.spilled.extend_from_slice(bytes);
     }
 
     /// Adds a finished output.
@@ -418,13 +451,21 @@ impl Outputs {
     /// The bytes of `span`.
     #[inline]
     pub fn bytes(&self, span: Span) -> &[u8] {
-        &self.bytes[span.start as usize..][..span.len as usize]
+        let all = if self.len as usize <= INLINE_OUTPUT_BYTES { &self.inline[..] } else { &self.spilled };
+        &all[span.start as usize..][..span.len as usize]
+    }
+
+    #[inline]
+    fn clear(&mut self) {
+        self.list.clear();
+        self.len = 0;
     }
 
     /// Whether the buffers hold more than they may keep.
     #[inline]
     fn oversized(&self) -> bool {
-        self.bytes.capacity() > OUTPUT_BYTES_KEPT || self.list.capacity() > OUTPUTS_KEPT
+        (self.len as usize > INLINE_OUTPUT_BYTES && self.spilled.capacity() > OUTPUT_BYTES_KEPT)
+            || self.list.capacity() > OUTPUTS_KEPT
     }
 }
 
@@ -433,8 +474,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slot_takes_eight_cache_lines() {
-        assert_eq!(size_of::<Slot>(), 8 * CACHE_LINE);
+    fn a_slot_takes_fifteen_cache_lines() {
+        assert_eq!(size_of::<Slot>(), 15 * CACHE_LINE);
+    }
+
+    #[test]
+    fn outputs_spill_beyond_the_inline_bytes_and_come_back() {
+        let mut outputs = Outputs::default();
+        for lap in 0..3 {
+            let spans: Vec<Span> = (0..40).map(|i| outputs.append(&[i; 17])).collect();
+            for (i, span) in spans.iter().enumerate() {
+                assert_eq!(outputs.bytes(*span), [i as u8; 17], "lap {lap}");
+            }
+            outputs.clear();
+            let full = outputs.append(&[7; INLINE_OUTPUT_BYTES]);
+            assert_eq!(outputs.bytes(full), [7; INLINE_OUTPUT_BYTES]);
+            let more = outputs.append(&[8]);
+            assert_eq!((outputs.bytes(full), outputs.bytes(more)), (&[7; INLINE_OUTPUT_BYTES][..], &[8][..]));
+            let none = outputs.append(&[]);
+            assert_eq!(outputs.bytes(none), [0; 0]);
+            outputs.clear();
+        }
     }
 
     #[test]
@@ -499,14 +559,12 @@ mod tests {
     fn recycled_outputs_keep_a_bounded_capacity() {
         let mut slot = Slot::default();
         for _ in 0..10_000 {
-            let mark = slot.outputs.mark();
-            slot.outputs.buffer().extend_from_slice(b"0123456789");
-            let value = slot.outputs.span_from(mark);
+            let value = slot.outputs.append(b"0123456789");
             slot.outputs.push(Output { target: None, topic: None, key: Key::None, timestamp_ms: 0, value });
         }
         assert_eq!(slot.outputs.bytes(slot.outputs.list()[9_999].value), b"0123456789");
         slot.recycle();
-        assert!(slot.outputs.bytes.capacity() <= OUTPUT_BYTES_KEPT);
+        assert!(slot.outputs.spilled.capacity() <= OUTPUT_BYTES_KEPT);
         assert!(slot.outputs.list.capacity() <= OUTPUTS_KEPT);
     }
 }

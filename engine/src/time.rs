@@ -7,6 +7,8 @@
 //!    nanoseconds are cut off.
 //! 3. Written times have 0, 3, 6 or 9 digits of fraction, whichever is enough.
 
+use crate::pen::Pen;
+
 const NANOS: i64 = 1_000_000_000;
 const DAY_SECONDS: i64 = 86_400;
 
@@ -63,78 +65,65 @@ pub fn parse(text: &[u8]) -> Option<i64> {
     at(days * DAY_SECONDS + hour * 3600 + minute * 60 + second - offset_minutes * 60, nanos)
 }
 
-/// Writes times, remembering what it wrote last: the outputs of a record mostly share their time, and neighbouring
-/// records their second.
+/// Writes times, remembering the text of a second: neighbouring records mostly share theirs.
 #[derive(Debug, Clone)]
 pub struct Writer {
-    /// The time that was written last.
-    time: i64,
-    /// The time at which its second begins, if it is one.
+    /// The time at which the second begins, if that is one.
     second: Option<i64>,
-    /// Its text, the quote that closes it, and what is left over of longer ones.
+    /// Its text, without what follows the seconds.
     text: [u8; Self::ROOM],
-    /// How long the text is, without the quote.
-    len: usize,
 }
 
 impl Default for Writer {
     fn default() -> Self {
-        Writer { time: 0, second: Some(0), text: *b"1970-01-01T00:00:00Z\"           ", len: 20 }
+        Writer { second: Some(0), text: *b"1970-01-01T00:00:00             " }
     }
 }
 
 impl Writer {
     /// As many bytes as any text, with its quote, may have.
     pub(crate) const ROOM: usize = 32;
+    /// How much of it is remembered.
+    const SECONDS: usize = 19;
 
     /// Appends `time` as RFC 3339 in UTC.
-    #[inline]
     pub fn write(&mut self, time: i64, out: &mut Vec<u8>) {
-        self.turn_to(time);
-        out.extend_from_slice(&self.text[..self.len]);
+        let mut pen = Pen::new(out, Self::ROOM);
+        // SAFETY: there is room, and the closing quote is the last byte.
+        unsafe { pen.put(|at| self.put_quoted(time, at).sub(1)) };
+        pen.put_down();
     }
 
-    /// The text of `time` with the quote that ends its string: the bytes in front, as many as this tells.
-    #[inline]
-    pub(crate) fn quoted(&mut self, time: i64) -> (&[u8; Self::ROOM], usize) {
-        self.turn_to(time);
-        (&self.text, self.len + 1)
-    }
-
+    /// Writes at `at` the text of `time` and the quote that ends its string; returns the place behind it.
+    ///
+    /// Nothing that was written byte by byte is read again at once: that would have to wait for those writes.
+    ///
+    /// # Safety
+    /// [`ROOM`](Self::ROOM) bytes may be written at `at`.
     #[inline(always)]
-    fn turn_to(&mut self, time: i64) {
-        if time != self.time {
-            self.time = time;
-            let since = self.second.and_then(|second| time.checked_sub(second));
-            match since.filter(|nanos| (0..NANOS).contains(nanos)) {
-                Some(nanos) => self.turn_within_second(nanos as u32),
-                None => self.turn_to_second(time),
+    pub(crate) unsafe fn put_quoted(&mut self, time: i64, at: *mut u8) -> *mut u8 {
+        let since = self.second.and_then(|second| time.checked_sub(second));
+        let nanos = match since {
+            Some(nanos) if (0..NANOS).contains(&nanos) => nanos as u32,
+            _ => self.turn_to(time),
+        };
+        let (millis, below) = (nanos / 1_000_000, nanos % 1_000_000);
+        // SAFETY: the text takes all the room, and what follows the seconds at most 12 of the 13 bytes behind them.
+        unsafe {
+            at.copy_from_nonoverlapping(self.text.as_ptr(), Self::ROOM);
+            let end = at.add(Self::SECONDS);
+            if nanos == 0 || below != 0 {
+                return put_rarer_fraction(nanos, end);
             }
+            let [a, b, c] = three_digits(millis);
+            end.cast::<[u8; 8]>().write([b'.', a, b, c, b'Z', b'"', 0, 0]);
+            end.add(6)
         }
     }
 
-    #[inline]
-    fn turn_within_second(&mut self, nanos: u32) {
-        let (millis, below) = (nanos / 1_000_000, nanos % 1_000_000);
-        self.len = if nanos == 0 {
-            19
-        } else {
-            self.text[19] = b'.';
-            self.text[20..23].copy_from_slice(&three_digits(millis));
-            if below == 0 { 23 } else { self.below_millis(below) }
-        };
-        self.text[self.len..self.len + 2].copy_from_slice(b"Z\"");
-        self.len += 1;
-    }
-
-    fn below_millis(&mut self, nanos: u32) -> usize {
-        self.text[23..26].copy_from_slice(&three_digits(nanos / 1000));
-        self.text[26..29].copy_from_slice(&three_digits(nanos % 1000));
-        if nanos.is_multiple_of(1000) { 26 } else { 29 }
-    }
-
+    /// Remembers the second of `time`; the nanoseconds since it began.
     #[inline(never)]
-    fn turn_to_second(&mut self, time: i64) {
+    fn turn_to(&mut self, time: i64) -> u32 {
         let (second, nanos) = (time.div_euclid(NANOS), time.rem_euclid(NANOS));
         self.second = time.checked_sub(nanos);
         let (days, in_day) = (second.div_euclid(DAY_SECONDS), second.rem_euclid(DAY_SECONDS));
@@ -146,7 +135,30 @@ impl Writer {
         self.text[11..13].copy_from_slice(&two_digits(in_day / 3600));
         self.text[14..16].copy_from_slice(&two_digits(in_day / 60 % 60));
         self.text[17..19].copy_from_slice(&two_digits(in_day % 60));
-        self.turn_within_second(nanos as u32);
+        nanos as u32
+    }
+}
+
+/// Writes what follows the seconds where that is not milliseconds: nothing, or more digits; and `Z"`.
+///
+/// # Safety
+/// 12 bytes may be written at `at`.
+#[inline(never)]
+unsafe fn put_rarer_fraction(nanos: u32, at: *mut u8) -> *mut u8 {
+    let mut text = *b".000000000";
+    text[1..4].copy_from_slice(&three_digits(nanos / 1_000_000));
+    text[4..7].copy_from_slice(&three_digits(nanos / 1000 % 1000));
+    text[7..10].copy_from_slice(&three_digits(nanos % 1000));
+    let len = match nanos {
+        0 => 0,
+        _ if nanos.is_multiple_of(1000) => 7,
+        _ => 10,
+    };
+    // SAFETY: ten bytes at most, and two.
+    unsafe {
+        at.copy_from_nonoverlapping(text.as_ptr(), len);
+        at.add(len).cast::<[u8; 2]>().write(*b"Z\"");
+        at.add(len + 2)
     }
 }
 

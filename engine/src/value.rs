@@ -36,6 +36,58 @@ pub enum Value<'a> {
     Duration(i64),
 }
 
+/// A value that is a number, in two words: a pair of scalars, unlike an enum of an int and a float, is passed and returned
+/// in registers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Number {
+    is_float: bool,
+    bits: u64,
+}
+
+/// A [`Number`] to look at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum NumberKind {
+    /// See [`Value::Int`].
+    Int(i64),
+    /// See [`Value::Float`].
+    Float(f64),
+}
+
+impl Number {
+    #[inline(always)]
+    pub(crate) const fn int(int: i64) -> Number {
+        Number { is_float: false, bits: int as u64 }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn float(float: f64) -> Number {
+        Number { is_float: true, bits: float.to_bits() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn kind(self) -> NumberKind {
+        if self.is_float { NumberKind::Float(f64::from_bits(self.bits)) } else { NumberKind::Int(self.bits as i64) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn as_float(self) -> f64 {
+        match self.kind() {
+            NumberKind::Int(int) => int as f64,
+            NumberKind::Float(float) => float,
+        }
+    }
+}
+
+impl From<Number> for Value<'_> {
+    #[inline(always)]
+    fn from(number: Number) -> Self {
+        match number.kind() {
+            NumberKind::Int(int) => Value::Int(int),
+            NumberKind::Float(float) => Value::float(float),
+        }
+    }
+}
+
 /// Two values of types that have no order between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Incomparable;
@@ -53,6 +105,16 @@ impl<'a> Value<'a> {
         match self {
             Value::Float(float, Some(_)) => Value::float(float),
             other => other,
+        }
+    }
+
+    /// The number that it is, if it is one.
+    #[inline(always)]
+    pub(crate) fn number(self) -> Option<Number> {
+        match self {
+            Value::Int(int) => Some(Number::int(int)),
+            Value::Float(float, _) => Some(Number::float(float)),
+            _ => None,
         }
     }
 

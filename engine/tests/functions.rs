@@ -277,6 +277,30 @@ fn process_in_process_and_emits_that_depend_on_calls() {
     assert_eq!(run(program, &[r#"{"event_type":"T","x":1}"#]), expected);
 }
 
+/// A result that is a number is kept apart from one that is not: none may be taken for another event's.
+#[test]
+fn what_one_emitted_event_computes_is_nothing_to_the_next() {
+    let program = "fn each(xs: [int]):\n    for x in xs:\n        emit P(x: x)\n\
+                   stream A = T.process(each(xs)).select(x: x, twice: x * 2)\n\
+                   stream B = A.where(twice > 2).emit(x: x, more: (twice + 1) * 0.5)\n\
+                   stream C = A.emit(x: x, twice: twice, both: twice + x)";
+    let line = |name: &str, fields: &str| format!(r#"{{"event_type":"{name}","timestamp":"{T0}",{fields}}}"#);
+    let expected = [
+        line("B", "\"x\":3,\"more\":3.5"),
+        line("C", "\"x\":3,\"twice\":6,\"both\":9"),
+        line("C", "\"x\":\"a\""),
+        line("C", "\"x\":0.5,\"twice\":1.0,\"both\":1.5"),
+        line("C", "\"x\":null"),
+        line("C", "\"x\":9223372036854775807"),
+        line("B", "\"x\":2,\"more\":2.5"),
+        line("C", "\"x\":2,\"twice\":4,\"both\":6"),
+    ];
+    let mut found = run(program, &[r#"{"event_type":"T","xs":[3,"a",0.5,null,9223372036854775807,2]}"#]);
+    // A puts out what goes through it, too.
+    found.retain(|line| !line.contains(r#""event_type":"P""#));
+    assert_eq!(found, expected);
+}
+
 #[test]
 fn one_record_may_cause_ten_thousand_outputs() {
     let program = "fn tile(n: int):\n    for i in 0..n:\n        for j in 0..n:\n            emit Pixel(x: i, y: j)\n\

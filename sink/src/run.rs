@@ -21,7 +21,7 @@ use crate::partitioner;
 /// Slots claimed at a time, at most: few enough that acknowledgements and the source's room do not wait for long.
 const BATCH: usize = 256;
 
-/// How many slots ahead the engine's cache lines are asked for: the bytes of outputs, and twice as far what leads to them.
+/// How many slots ahead the engine's cache lines are asked for.
 const PREFETCH_SLOTS: usize = 2;
 
 /// Latencies beyond this are counted as this: one hour.
@@ -251,11 +251,8 @@ impl<S: LaneParty<Slot = Slot>, C: ClientContext + 'static> Sink<S, C> {
         let first = batch.sequence();
         let (mut outputs, mut bytes) = (0, 0);
         for (at, slot) in batch.iter().enumerate() {
-            if let Some(ahead) = batch.get(at + 2 * PREFETCH_SLOTS) {
-                ahead.prefetch_outputs();
-            }
             if let Some(ahead) = batch.get(at + PREFETCH_SLOTS) {
-                ahead.prefetch_output_bytes();
+                ahead.prefetch_for_sink();
             }
             let sequence = first + at as u64;
             if let Cause::Assigned(assignment) = &slot.cause {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::check::program::{BodyStatement, Expr as Checked, ExprKind, Function, UserFunction};
 use crate::decode::{ColumnIndex, RESERVED};
 use crate::expr::user::{self, Statement};
-use crate::expr::{Expr, Order, Place, RegisterIndex};
+use crate::expr::{Arithmetic, Comparison, Expr, Order, RegisterIndex};
 use crate::syntax::ast::{BinaryOp, UnaryOp};
-use crate::value::{self, Owned};
+use crate::value::Owned;
 
 /// What the fields of an event are at some place of a stream.
 #[derive(Debug, Clone)]
@@ -174,7 +174,10 @@ impl<'p> Compiler<'p> {
             },
             ExprKind::Unary { op: UnaryOp::BitNot, operand } => Expr::BitNot(self.boxed(operand, schema)),
             ExprKind::Unary { op: UnaryOp::Not, operand } => Expr::Not(self.boxed(operand, schema)),
-            ExprKind::Binary { op, left, right } => binary(*op, self.pair(left, right, schema)),
+            ExprKind::Binary { op, left, right } => {
+                let sides = self.pair(left, right, schema);
+                self.binary(*op, sides)
+            }
             ExprKind::IsNull { operand, negated } => {
                 Expr::IsNull { negated: *negated, operand: self.boxed(operand, schema) }
             }
@@ -337,6 +340,32 @@ impl<'p> Compiler<'p> {
         Box::new(self.expr(expr, schema))
     }
 
+    fn binary(&mut self, op: BinaryOp, sides: Box<[Expr; 2]>) -> Expr {
+        match op {
+            BinaryOp::And => Expr::And(sides),
+            BinaryOp::Or => Expr::Or(sides),
+            BinaryOp::Equal => Expr::Equal { negated: false, sides },
+            BinaryOp::NotEqual => Expr::Equal { negated: true, sides },
+            BinaryOp::In => Expr::In { negated: false, sides },
+            BinaryOp::NotIn => Expr::In { negated: true, sides },
+            BinaryOp::Less => order(Order::Less, *sides),
+            BinaryOp::LessOrEqual => order(Order::LessOrEqual, *sides),
+            BinaryOp::Greater => order(Order::Greater, *sides),
+            BinaryOp::GreaterOrEqual => order(Order::GreaterOrEqual, *sides),
+            BinaryOp::BitOr
+            | BinaryOp::BitXor
+            | BinaryOp::BitAnd
+            | BinaryOp::ShiftLeft
+            | BinaryOp::ShiftRight
+            | BinaryOp::Add
+            | BinaryOp::Subtract
+            | BinaryOp::Multiply
+            | BinaryOp::Divide
+            | BinaryOp::Remainder
+            | BinaryOp::Power => Expr::Arithmetic(Box::new(Arithmetic::new(op, *sides, self))),
+        }
+    }
+
     fn pair(&mut self, left: &Checked, right: &Checked, schema: &Schema) -> Box<[Expr; 2]> {
         Box::new([self.expr(left, schema), self.expr(right, schema)])
     }
@@ -367,43 +396,6 @@ pub(crate) fn emits_before(functions: &[UserFunction], index: usize) -> user::Em
     count
 }
 
-fn binary(op: BinaryOp, sides: Box<[Expr; 2]>) -> Expr {
-    match op {
-        BinaryOp::And => Expr::And(sides),
-        BinaryOp::Or => Expr::Or(sides),
-        BinaryOp::Equal => Expr::Equal { negated: false, sides },
-        BinaryOp::NotEqual => Expr::Equal { negated: true, sides },
-        BinaryOp::In => Expr::In { negated: false, sides },
-        BinaryOp::NotIn => Expr::In { negated: true, sides },
-        BinaryOp::Less => order(Order::Less, sides),
-        BinaryOp::LessOrEqual => order(Order::LessOrEqual, sides),
-        BinaryOp::Greater => order(Order::Greater, sides),
-        BinaryOp::GreaterOrEqual => order(Order::GreaterOrEqual, sides),
-        BinaryOp::BitOr
-        | BinaryOp::BitXor
-        | BinaryOp::BitAnd
-        | BinaryOp::ShiftLeft
-        | BinaryOp::ShiftRight
-        | BinaryOp::Add
-        | BinaryOp::Subtract
-        | BinaryOp::Multiply
-        | BinaryOp::Divide
-        | BinaryOp::Remainder
-        | BinaryOp::Power => Expr::Arithmetic(op, sides),
-    }
-}
-
-fn order(order: Order, sides: Box<[Expr; 2]>) -> Expr {
-    let place = match sides[0] {
-        Expr::Column(column) => Some(Place::Column(column)),
-        Expr::Register(register) => Some(Place::Register(register)),
-        _ => None,
-    };
-    match (place, &sides[1]) {
-        (Some(place), Expr::Constant(Owned::Float(limit))) => Expr::OrderToNumber(order, place, *limit),
-        (Some(place), Expr::Constant(Owned::Int(limit))) if value::fits_float(*limit) => {
-            Expr::OrderToNumber(order, place, *limit as f64)
-        }
-        _ => Expr::Order(order, sides),
-    }
+fn order(order: Order, sides: [Expr; 2]) -> Expr {
+    Expr::Order(Box::new(Comparison::new(order, sides)))
 }

@@ -6,8 +6,7 @@ use bumpalo::collections::Vec as ArenaVec;
 
 use crate::check::program::Function;
 use crate::expr::text::Text;
-use crate::expr::{Context, Expr, Order, Place, Why, functions};
-use crate::json::Kind;
+use crate::expr::{Arithmetic, Comparison, Context, Expr, Why, functions};
 use crate::syntax::ast::BinaryOp;
 use crate::value::{self, Value};
 
@@ -21,7 +20,10 @@ impl Expr {
     #[inline]
     pub(crate) fn holds<'a>(&'a self, cx: &Context<'a>) -> bool {
         match self {
-            Expr::OrderToNumber(order, place, limit) => order_to_number(cx, *order, *place, *limit).unwrap_or(false),
+            Expr::Order(comparison) => match comparison.plain(cx) {
+                Some(holds) => holds,
+                None => matches!(compared(cx, comparison), Value::Bool(true)),
+            },
             Expr::And(sides) => sides[0].holds(cx) && sides[1].holds(cx),
             _ => match self.eval(cx) {
                 Value::Bool(bool) => bool,
@@ -39,13 +41,17 @@ impl Expr {
         }
     }
 
-    /// The value of an operand: mostly a leaf, which costs no call.
+    /// The value; a leaf costs no call, and a formula none that goes through memory.
     #[inline(always)]
-    fn operand<'a>(&'a self, cx: &Context<'a>) -> Value<'a> {
+    pub(crate) fn value<'a>(&'a self, cx: &Context<'a>) -> Value<'a> {
         match self {
             Expr::Constant(constant) => constant.view(cx.arena),
             Expr::Column(column) => cx.column(*column),
-            Expr::Register(register) => cx.registers[usize::from(*register)].get(),
+            Expr::Register(register) => cx.register(*register),
+            Expr::Arithmetic(arithmetic) => match arithmetic.number(cx) {
+                Some(number) => number.into(),
+                None => computed(cx, arithmetic),
+            },
             _ => self.eval(cx),
         }
     }
@@ -53,30 +59,11 @@ impl Expr {
     /// The expression's value.
     pub(crate) fn eval<'a>(&'a self, cx: &Context<'a>) -> Value<'a> {
         match self {
-            Expr::Constant(constant) => constant.view(cx.arena),
-            Expr::Column(column) => cx.column(*column),
-            Expr::Register(register) => cx.registers[usize::from(*register)].get(),
-            Expr::Order(order, sides) => {
-                let (left, right) = (sides[0].operand(cx), sides[1].operand(cx));
-                match left.order(right) {
-                    Ok(found) => Value::Bool(order.admits(found)),
-                    Err(_) => unusable(cx, [(&sides[0], left), (&sides[1], right)]),
-                }
-            }
-            Expr::Arithmetic(op, sides) => {
-                // The commonest case, two numbers, comes first and costs no further call.
-                let (left, right) = (sides[0].operand(cx), sides[1].operand(cx));
-                let (a, b) = match (left, right) {
-                    (Value::Float(a, _), Value::Float(b, _)) => (a, b),
-                    (Value::Float(a, _), Value::Int(b)) => (a, b as f64),
-                    (Value::Int(a), Value::Float(b, _)) => (a as f64, b),
-                    _ => return computed(cx, *op, sides, left, right),
-                };
-                match float_arithmetic(*op, a, b) {
-                    Ok(float) => Value::float(float),
-                    Err(why) => cx.missing(why),
-                }
-            }
+            Expr::Constant(_) | Expr::Column(_) | Expr::Register(_) | Expr::Arithmetic(_) => self.value(cx),
+            Expr::Order(comparison) => match comparison.plain(cx) {
+                Some(holds) => Value::Bool(holds),
+                None => compared(cx, comparison),
+            },
             _ => self.eval_rarer(cx),
         }
     }
@@ -85,11 +72,8 @@ impl Expr {
     #[inline(never)]
     fn eval_rarer<'a>(&'a self, cx: &Context<'a>) -> Value<'a> {
         match self {
-            Expr::Constant(_) | Expr::Column(_) | Expr::Register(_) | Expr::Order(..) | Expr::Arithmetic(..) => {
+            Expr::Constant(_) | Expr::Column(_) | Expr::Register(_) | Expr::Order(_) | Expr::Arithmetic(_) => {
                 self.eval(cx)
-            }
-            Expr::OrderToNumber(order, place, limit) => {
-                order_to_number(cx, *order, *place, *limit).map_or(Value::Missing, Value::Bool)
             }
             Expr::Parameter(parameter) => cx.parameters[*parameter].get(),
             Expr::EventType => Value::Str(cx.event_type),
@@ -191,37 +175,6 @@ pub(super) fn unusable<'a, const N: usize>(cx: &Context<'a>, operands: [(&Expr, 
 #[inline]
 pub(super) fn element(value: Value) -> Value {
     if value.is_missing() { Value::Null } else { value }
-}
-
-/// How a field compares with a number; `None` and counted if it is no number.
-#[inline(always)]
-fn order_to_number(cx: &Context, order: Order, place: Place, limit: f64) -> Option<bool> {
-    let value = match place {
-        Place::Register(register) => cx.registers[usize::from(register)].get(),
-        Place::Column(column) => {
-            let field = &cx.columns[usize::from(column)];
-            match field.kind {
-                Kind::Float | Kind::Int => cx.number(column, field),
-                Kind::Missing => Value::Missing,
-                Kind::Null => Value::Null,
-                // Stands for all values without an order to numbers.
-                _ => Value::Bool(false),
-            }
-        }
-    };
-    match value {
-        Value::Float(float, _) => Some(order.between(float, limit)),
-        Value::Int(int) if value::fits_float(int) => Some(order.between(int as f64, limit)),
-        Value::Int(int) => Some(order.admits(value::int_against_float(int, limit))),
-        Value::Missing | Value::Null => {
-            cx.missing(Why::MissingOperand);
-            None
-        }
-        _ => {
-            cx.missing(Why::WrongType);
-            None
-        }
-    }
 }
 
 /// `and` (decided by false) and `or` (decided by true): one operand that decides outweighs a missing one.
@@ -341,29 +294,24 @@ pub(super) fn range<'a>(cx: &Context<'a>, from: i64, to: i64, step: i64) -> Valu
 
 /// What an operator makes of its two operands, whatever they are.
 #[inline(never)]
-fn computed<'a>(cx: &Context<'a>, op: BinaryOp, sides: &'a [Expr; 2], left: Value<'a>, right: Value<'a>) -> Value<'a> {
-    if let (Value::Int(a), Value::Int(b)) = (left, right)
-        && let Some(int) = quick_int(op, a, b)
-    {
-        return Value::Int(int);
-    }
-    match arithmetic(cx, op, left, right) {
+fn computed<'a>(cx: &Context<'a>, arithmetic: &'a Arithmetic) -> Value<'a> {
+    let [left, right] = &arithmetic.sides;
+    let (left_value, right_value) = (left.value(cx), right.value(cx));
+    match self::arithmetic(cx, arithmetic.op, left_value, right_value) {
         Ok(value) => value,
-        Err(Why::WrongType) => unusable(cx, [(&sides[0], left), (&sides[1], right)]),
+        Err(Why::WrongType) => unusable(cx, [(left, left_value), (right, right_value)]),
         Err(why) => cx.missing(why),
     }
 }
 
-/// The operators that ints mostly meet, where nothing is the matter.
-#[inline(always)]
-fn quick_int(op: BinaryOp, a: i64, b: i64) -> Option<i64> {
-    match op {
-        BinaryOp::Add => a.checked_add(b),
-        BinaryOp::Subtract => a.checked_sub(b),
-        BinaryOp::Multiply => a.checked_mul(b),
-        BinaryOp::Divide => a.checked_div(b),
-        BinaryOp::Remainder => a.checked_rem(b),
-        _ => None,
+/// What a comparison makes of its two operands, whatever they are.
+#[inline(never)]
+fn compared<'a>(cx: &Context<'a>, comparison: &'a Comparison) -> Value<'a> {
+    let [left, right] = &comparison.sides;
+    let (left_value, right_value) = (left.value(cx), right.value(cx));
+    match left_value.order(right_value) {
+        Ok(found) => Value::Bool(comparison.order.admits(found)),
+        Err(_) => unusable(cx, [(left, left_value), (right, right_value)]),
     }
 }
 

@@ -6,10 +6,12 @@
 
 pub(crate) mod compile;
 mod eval;
+mod formula;
 mod functions;
 mod text;
 pub(crate) mod user;
 
+pub(crate) use formula::{Arithmetic, Comparison};
 pub(crate) use functions::text_of;
 
 use std::cell::Cell;
@@ -23,9 +25,8 @@ use crate::json::Kind;
 use crate::number;
 use crate::operators::retention::Ticket;
 use crate::slot::PartitionIndex;
-use crate::syntax::ast::BinaryOp;
 use crate::time;
-use crate::value::{Owned, Value};
+use crate::value::{Number, NumberKind, Owned, Value};
 
 /// Index of a computed field of a derived event.
 pub(crate) type RegisterIndex = u16;
@@ -76,15 +77,13 @@ pub(crate) enum Expr {
         negated: bool,
         sides: Box<[Expr; 2]>,
     },
-    Order(Order, Box<[Expr; 2]>),
-    /// A column or register against a number: the commonest of all predicates, without a detour through values.
-    OrderToNumber(Order, Place, f64),
+    Order(Box<Comparison>),
     /// `in` and `not in`.
     In {
         negated: bool,
         sides: Box<[Expr; 2]>,
     },
-    Arithmetic(BinaryOp, Box<[Expr; 2]>),
+    Arithmetic(Box<Arithmetic>),
     IsNull {
         negated: bool,
         operand: Box<Expr>,
@@ -136,13 +135,6 @@ impl Expr {
     }
 }
 
-/// Where a field lies.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Place {
-    Column(ColumnIndex),
-    Register(RegisterIndex),
-}
-
 /// The ordering comparisons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
@@ -155,7 +147,7 @@ pub(crate) enum Order {
 impl Order {
     /// Whether `a` and `b` satisfy the comparison. A NaN satisfies none.
     #[inline(always)]
-    fn between(self, a: f64, b: f64) -> bool {
+    fn between<T: PartialOrd>(self, a: T, b: T) -> bool {
         match self {
             Order::Less => a < b,
             Order::LessOrEqual => a <= b,
@@ -224,17 +216,38 @@ impl Tally {
     }
 }
 
-/// A number that was read from a column.
+/// A number that was read from a column, or computed for a register.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KnownNumber {
-    /// The number of the record that the column belonged to, from 1.
-    record: u64,
-    value: Value<'static>,
+    /// The number of the event for which it holds, from 1.
+    event: u64,
+    number: Number,
+}
+
+/// Which [`KnownNumber`]: columns and registers have one each, by turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NumberCell(u32);
+
+impl NumberCell {
+    #[inline(always)]
+    fn of_column(column: ColumnIndex) -> NumberCell {
+        NumberCell(2 * u32::from(column))
+    }
+
+    #[inline(always)]
+    pub(crate) fn of_register(register: RegisterIndex) -> NumberCell {
+        NumberCell(2 * u32::from(register) + 1)
+    }
+
+    /// How many there are for so many columns and registers.
+    pub(crate) fn count(columns: usize, registers: usize) -> usize {
+        2 * columns.max(registers)
+    }
 }
 
 impl KnownNumber {
-    /// Read from no record.
-    pub(crate) const NONE: KnownNumber = KnownNumber { record: 0, value: Value::Missing };
+    /// Holds for no event.
+    pub(crate) const NONE: KnownNumber = KnownNumber { event: 0, number: Number::int(0) };
 }
 
 /// What an event came from: what a restart has to read again for it to come again.
@@ -261,9 +274,9 @@ pub(crate) struct Context<'a> {
     /// The text that columns point into.
     pub(crate) record: &'a str,
     pub(crate) columns: &'a [Column],
-    /// By column: the number that was read from it last, and in which record.
+    /// By [`NumberCell`].
     pub(crate) numbers: &'a [Cell<KnownNumber>],
-    /// The number of this record, from 1.
+    /// The number of this event, from 1.
     pub(crate) number: u64,
     /// All fields, where the plan needs them.
     pub(crate) fields: Option<&'a Fields>,
@@ -320,7 +333,7 @@ impl<'a> Context<'a> {
     pub(crate) fn column(&self, column: ColumnIndex) -> Value<'a> {
         let field = &self.columns[usize::from(column)];
         match field.kind {
-            Kind::Int | Kind::Float => self.number(column, field),
+            Kind::Int | Kind::Float => self.number(NumberCell::of_column(column)).map_or(Value::Missing, Value::from),
             _ => field.value(self.record, self.arena),
         }
     }
@@ -329,29 +342,76 @@ impl<'a> Context<'a> {
     pub(crate) fn untouched(&self, column: ColumnIndex) -> Value<'a> {
         let field = &self.columns[usize::from(column)];
         match field.kind {
-            Kind::Int | Kind::Float => {
-                number::untouched(self.number(column, field), self.record, field.place(), self.arena)
-            }
+            Kind::Int | Kind::Float => number::untouched(self.column(column), self.record, field.place(), self.arena),
             _ => field.untouched(self.record, self.arena),
         }
     }
 
-    /// The number that a column holds: read at first, remembered for the next expressions that use it.
+    /// The value of a register.
     #[inline(always)]
-    fn number(&self, column: ColumnIndex, field: &Column) -> Value<'a> {
-        let known = self.numbers[usize::from(column)].get();
-        if known.record == self.number { known.value } else { self.read_number(column, field) }
+    pub(crate) fn register(&self, register: RegisterIndex) -> Value<'a> {
+        match self.known(NumberCell::of_register(register)) {
+            Some(number) => number.into(),
+            None => self.registers[usize::from(register)].get(),
+        }
+    }
+
+    /// Computes what a register is from now on.
+    #[inline(always)]
+    pub(crate) fn compute(&self, register: RegisterIndex, expr: &'a Expr) {
+        if let Expr::Arithmetic(arithmetic) = expr
+            && arithmetic.number(self).is_some()
+        {
+            return;
+        }
+        self.compute_value(register, expr);
     }
 
     #[inline(never)]
-    fn read_number(&self, column: ColumnIndex, field: &Column) -> Value<'a> {
-        let record = self.record.as_bytes();
-        let value = match field.kind {
-            Kind::Float => Value::float(number::float(record, field.place())),
-            _ => number::int(record, field.place()),
+    fn compute_value(&self, register: RegisterIndex, expr: &'a Expr) {
+        let value = expr.value(self);
+        if let Some(known) = self.numbers.get(NumberCell::of_register(register).0 as usize) {
+            known.set(KnownNumber::NONE);
+        }
+        self.registers[usize::from(register)].set(value);
+    }
+
+    /// The number in a cell, if it holds for this event.
+    #[inline(always)]
+    pub(crate) fn known(&self, cell: NumberCell) -> Option<Number> {
+        let known = self.numbers.get(cell.0 as usize)?.get();
+        (known.event == self.number).then_some(known.number)
+    }
+
+    /// The number of a column or register, if it is one. That of a column is read at first, and remembered for whoever
+    /// uses it next.
+    #[inline(always)]
+    fn number(&self, cell: NumberCell) -> Option<Number> {
+        self.known(cell).or_else(|| self.look(cell))
+    }
+
+    #[inline(never)]
+    fn look(&self, cell: NumberCell) -> Option<Number> {
+        let index = cell.0 as usize / 2;
+        if cell == NumberCell::of_register(index as RegisterIndex) {
+            return self.registers[index].get().number();
+        }
+        let (field, record) = (&self.columns[index], self.record.as_bytes());
+        let number = match field.kind {
+            Kind::Float => Number::float(number::float(record, field.place())),
+            Kind::Int => number::int(record, field.place()),
+            _ => return None,
         };
-        self.numbers[usize::from(column)].set(KnownNumber { record: self.number, value });
-        value
+        self.remember(cell, number);
+        Some(number)
+    }
+
+    /// Puts a number into its cell. Without a record there are none, and nothing that would look.
+    #[inline(always)]
+    fn remember(&self, cell: NumberCell, number: Number) {
+        if let Some(known) = self.numbers.get(cell.0 as usize) {
+            known.set(KnownNumber { event: self.number, number });
+        }
     }
 
     /// The event time in nanoseconds: `@timestamp`, else `ts`, else `timestamp`, else what the record came with.
@@ -387,9 +447,9 @@ impl<'a> Context<'a> {
     fn field_time(&self, column: ColumnIndex) -> Option<i64> {
         match self.columns[usize::from(column)].kind {
             Kind::Missing => None,
-            Kind::Int => match number::int(self.record.as_bytes(), self.columns[usize::from(column)].place()) {
-                Value::Int(millis) => time::from_millis(millis),
-                _ => None,
+            Kind::Int => match number::int(self.record.as_bytes(), self.columns[usize::from(column)].place()).kind() {
+                NumberKind::Int(millis) => time::from_millis(millis),
+                NumberKind::Float(_) => None,
             },
             _ => self.text_time(column),
         }

@@ -25,7 +25,10 @@ impl Project {
                 | Expr::Time
                 | Expr::TimestampOrTime) => fetch,
                 compute => {
-                    let register = compiler.register();
+                    let register = match &compute {
+                        Expr::Arithmetic(arithmetic) => arithmetic.register,
+                        _ => compiler.register(),
+                    };
                     computed.push((register, compute.untouched()));
                     Expr::Register(register)
                 }
@@ -44,7 +47,7 @@ impl Project {
     #[inline]
     pub(crate) fn pass<'a>(&'a self, cx: &Context<'a>) -> bool {
         for (register, expr) in &self.computed {
-            cx.registers[usize::from(*register)].set(expr.eval(cx));
+            cx.compute(*register, expr);
         }
         true
     }

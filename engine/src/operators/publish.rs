@@ -7,7 +7,7 @@ use crate::counters::Totals;
 use crate::encode::{self, Encoder};
 use crate::expr::compile::{Compiler, Schema};
 use crate::expr::{Context, EventKey, Expr};
-use crate::slot::{Key, Output, Outputs, Span, TargetIndex};
+use crate::slot::{Key, Output, Outputs, TargetIndex};
 use crate::time;
 use crate::value::Value;
 
@@ -66,15 +66,16 @@ impl Publish {
         &'a self,
         cx: &Context<'a>,
         times: &mut time::Writer,
+        line: &mut Vec<u8>,
         outputs: &mut Outputs,
         totals: &mut Totals,
     ) {
         if cx.silent {
             return;
         }
-        let mark = outputs.mark();
-        self.encoder.write(cx, times, outputs.buffer());
-        let value = outputs.span_from(mark);
+        line.clear();
+        self.encoder.write(cx, times, line);
+        let value = outputs.append(line);
         if self.addresses.is_empty() {
             outputs.push(Output { target: None, topic: None, key: Key::Input, timestamp_ms: 0, value });
             totals.outputs += 1;
@@ -83,7 +84,7 @@ impl Publish {
             let topic = match &address.topic {
                 None => None,
                 Some(topic) => match topic.eval(cx) {
-                    Value::Str(name) if !name.is_empty() => Some(append(name.as_bytes(), outputs)),
+                    Value::Str(name) if !name.is_empty() => Some(outputs.append(name.as_bytes())),
                     _ => {
                         totals.topicless += 1;
                         continue;
@@ -94,15 +95,15 @@ impl Publish {
                 None => match cx.key {
                     EventKey::Input(_) => Key::Input,
                     EventKey::Own(None) => Key::None,
-                    EventKey::Own(Some(key)) => Key::Own(append(key, outputs)),
+                    EventKey::Own(Some(key)) => Key::Own(outputs.append(key)),
                 },
                 Some(key) => match key.eval(cx) {
                     Value::Missing | Value::Null => Key::None,
-                    Value::Str(text) => Key::Own(append(text.as_bytes(), outputs)),
+                    Value::Str(text) => Key::Own(outputs.append(text.as_bytes())),
                     other => {
-                        let mark = outputs.mark();
-                        encode::write_value(other, times, outputs.buffer());
-                        Key::Own(outputs.span_from(mark))
+                        line.clear();
+                        encode::write_value(other, times, line);
+                        Key::Own(outputs.append(line))
                     }
                 },
             };
@@ -111,10 +112,4 @@ impl Publish {
             totals.outputs += 1;
         }
     }
-}
-
-fn append(bytes: &[u8], outputs: &mut Outputs) -> Span {
-    let mark = outputs.mark();
-    outputs.buffer().extend_from_slice(bytes);
-    outputs.span_from(mark)
 }
