@@ -151,7 +151,7 @@ impl Engine {
             states: States::new(plan.states, &plan.stages, plan.timers.len()),
             wall_timers: false,
             desks: Vec::new(),
-            numbers: (0..NumberCell::count(plan.columns.len(), plan.registers))
+            numbers: (0..NumberCell::count(plan.columns.len(), plan.registers, plan.steps))
                 .map(|_| Cell::new(KnownNumber::NONE))
                 .collect(),
             plan,

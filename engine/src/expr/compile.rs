@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::check::program::{BodyStatement, Expr as Checked, ExprKind, Function, UserFunction};
 use crate::decode::{ColumnIndex, RESERVED};
 use crate::expr::user::{self, Statement};
-use crate::expr::{Arithmetic, Comparison, Expr, Order, RegisterIndex};
+use crate::expr::{Arithmetic, Comparison, Expr, NumberCell, Order, RegisterIndex};
 use crate::syntax::ast::{BinaryOp, UnaryOp};
 use crate::value::Owned;
 
@@ -68,6 +68,8 @@ pub(crate) struct Compiler<'p> {
     pub(crate) variables: &'p [Owned],
     /// How many registers there are.
     pub(crate) registers: usize,
+    /// How many steps of formulas have a cell of their own.
+    pub(crate) steps: u32,
     /// How many cells there are for parameters of lambdas and locals of functions.
     pub(crate) parameters: usize,
     /// The program's functions, and those of them that are compiled.
@@ -102,6 +104,7 @@ impl<'p> Compiler<'p> {
             columns: RESERVED.map(Box::from).into(),
             variables,
             registers: 0,
+            steps: 0,
             parameters: 0,
             declared,
             functions: vec![None; declared.len()],
@@ -117,6 +120,12 @@ impl<'p> Compiler<'p> {
     pub(crate) fn register(&mut self) -> RegisterIndex {
         self.registers += 1;
         (self.registers - 1) as RegisterIndex
+    }
+
+    /// A cell for the result of a formula's step.
+    pub(super) fn step(&mut self) -> NumberCell {
+        self.steps += 1;
+        NumberCell::of_step(self.steps - 1)
     }
 
     /// Compiles `expr`, whose fields are those of `schema`.

@@ -81,7 +81,7 @@ impl Term {
             Expr::Register(register) => cell(NumberCell::of_register(*register)),
             Expr::Arithmetic(arithmetic) => {
                 steps.extend_from_slice(arithmetic.steps.as_ref()?);
-                cell(NumberCell::of_register(arithmetic.register))
+                cell(steps.last()?.to)
             }
             _ => return None,
         })
@@ -113,7 +113,7 @@ impl Step {
             (Int(a), Int(b)) => Number::int(self.op.ints(a, b)?),
             _ => Number::float(self.op.floats(left.as_float(), right.as_float())?),
         };
-        cx.remember(self.to, number);
+        cx.remember(self.to, number)?;
         Some(number)
     }
 }
@@ -123,23 +123,27 @@ impl Step {
 pub(crate) struct Arithmetic {
     /// `None`: it is no formula.
     steps: Option<Box<[Step]>>,
-    /// The register in whose cell a formula leaves its result.
-    pub(crate) register: RegisterIndex,
     pub(super) op: BinaryOp,
     pub(super) sides: [Expr; 2],
 }
 
 impl Arithmetic {
     pub(super) fn new(op: BinaryOp, sides: [Expr; 2], compiler: &mut Compiler) -> Arithmetic {
-        let register = compiler.register();
-        Arithmetic { steps: Self::steps(op, &sides, register), register, op, sides }
+        Arithmetic { steps: Self::steps(op, &sides, compiler), op, sides }
     }
 
-    fn steps(op: BinaryOp, sides: &[Expr; 2], register: RegisterIndex) -> Option<Box<[Step]>> {
+    fn steps(op: BinaryOp, sides: &[Expr; 2], compiler: &mut Compiler) -> Option<Box<[Step]>> {
         let mut steps = Vec::new();
         let terms = [Term::of(&sides[0], &mut steps)?, Term::of(&sides[1], &mut steps)?];
-        steps.push(Step { op: Op::of(op)?, terms, to: NumberCell::of_register(register) });
+        steps.push(Step { op: Op::of(op)?, terms, to: compiler.step() });
         Some(steps.into())
+    }
+
+    /// Lets a formula leave its result in the cell of a register.
+    pub(crate) fn leave_in(&mut self, register: RegisterIndex) {
+        if let Some(last) = self.steps.as_deref_mut().and_then(<[Step]>::last_mut) {
+            last.to = NumberCell::of_register(register);
+        }
     }
 
     /// The result, if it is plain.

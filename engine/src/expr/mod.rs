@@ -224,24 +224,32 @@ pub(crate) struct KnownNumber {
     number: Number,
 }
 
-/// Which [`KnownNumber`]: columns and registers have one each, by turns.
+/// Which [`KnownNumber`]: columns, registers and the steps of formulas have one each, by turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NumberCell(u32);
 
 impl NumberCell {
+    const COLUMN: u32 = 0;
+    const REGISTER: u32 = 1;
+    const STEP: u32 = 2;
+
     #[inline(always)]
     fn of_column(column: ColumnIndex) -> NumberCell {
-        NumberCell(2 * u32::from(column))
+        NumberCell(u32::from(column) << 2 | Self::COLUMN)
     }
 
     #[inline(always)]
     pub(crate) fn of_register(register: RegisterIndex) -> NumberCell {
-        NumberCell(2 * u32::from(register) + 1)
+        NumberCell(u32::from(register) << 2 | Self::REGISTER)
     }
 
-    /// How many there are for so many columns and registers.
-    pub(crate) fn count(columns: usize, registers: usize) -> usize {
-        2 * columns.max(registers)
+    pub(crate) fn of_step(step: u32) -> NumberCell {
+        NumberCell(step << 2 | Self::STEP)
+    }
+
+    /// How many there are for so many columns, registers and steps.
+    pub(crate) fn count(columns: usize, registers: usize, steps: u32) -> usize {
+        columns.max(registers).max(steps as usize) << 2
     }
 }
 
@@ -392,9 +400,11 @@ impl<'a> Context<'a> {
 
     #[inline(never)]
     fn look(&self, cell: NumberCell) -> Option<Number> {
-        let index = cell.0 as usize / 2;
-        if cell == NumberCell::of_register(index as RegisterIndex) {
-            return self.registers[index].get().number();
+        let index = cell.0 as usize >> 2;
+        match cell.0 & 3 {
+            NumberCell::COLUMN => {}
+            NumberCell::REGISTER => return self.registers[index].get().number(),
+            _ => return None,
         }
         let (field, record) = (&self.columns[index], self.record.as_bytes());
         let number = match field.kind {
@@ -402,16 +412,15 @@ impl<'a> Context<'a> {
             Kind::Int => number::int(record, field.place()),
             _ => return None,
         };
-        self.remember(cell, number);
+        self.remember(cell, number)?;
         Some(number)
     }
 
-    /// Puts a number into its cell. Without a record there are none, and nothing that would look.
+    /// Puts a number into its cell; `None` if there is none, as where no event is at hand.
     #[inline(always)]
-    fn remember(&self, cell: NumberCell, number: Number) {
-        if let Some(known) = self.numbers.get(cell.0 as usize) {
-            known.set(KnownNumber { event: self.number, number });
-        }
+    fn remember(&self, cell: NumberCell, number: Number) -> Option<()> {
+        self.numbers.get(cell.0 as usize)?.set(KnownNumber { event: self.number, number });
+        Some(())
     }
 
     /// The event time in nanoseconds: `@timestamp`, else `ts`, else `timestamp`, else what the record came with.

@@ -24,11 +24,11 @@ impl Project {
                 | Expr::EventType
                 | Expr::Time
                 | Expr::TimestampOrTime) => fetch,
-                compute => {
-                    let register = match &compute {
-                        Expr::Arithmetic(arithmetic) => arithmetic.register,
-                        _ => compiler.register(),
-                    };
+                mut compute => {
+                    let register = compiler.register();
+                    if let Expr::Arithmetic(arithmetic) = &mut compute {
+                        arithmetic.leave_in(register);
+                    }
                     computed.push((register, compute.untouched()));
                     Expr::Register(register)
                 }

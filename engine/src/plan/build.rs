@@ -98,6 +98,7 @@ pub(super) fn plan(program: &Program) -> Result<Plan, PlanError> {
         roots,
         routes,
         registers: compiler.registers,
+        steps: compiler.steps,
         parameters: compiler.parameters,
         states,
         timers,

@@ -50,6 +50,8 @@ pub struct Plan {
     /// By origin ([`Plan::origin`]), then by type: indices into `roots`.
     pub(crate) routes: Vec<Vec<Vec<u32>>>,
     pub(crate) registers: usize,
+    /// See [`NumberCell`](crate::expr::NumberCell).
+    pub(crate) steps: u32,
     pub(crate) parameters: usize,
     pub(crate) states: StateCounts,
     pub(crate) timers: Vec<Timer>,
