@@ -380,12 +380,15 @@ fn causes_of_missing_values_are_counted_where_they_arise() {
 
 #[test]
 fn variables_are_computed_once_from_those_above() {
-    let program = "let base = 10\nconst limit: int = base * 4 + 20 / 2\nlet over = limit + 1 > base * 2 - 3\nlet names = [\"x\", \"y\"]\n\
-                   stream S = T.where(i < limit).emit(limit: limit, over: over, second: names[1], twice: map(names, n => n + n))";
+    let program = "let base = 10\nconst limit: int = base * 4 + 20 / 2\nlet over = limit + 1 > base * 2 - 3\n\
+                   let names = [\"x\", \"y\"]\n\
+                   stream S = T.where(i < limit)\n\
+                   .emit(limit: limit, over: over, second: names[1], twice: map(names, n => n + n))";
     assert_eq!(
         common::run(program, &[RECORD]),
-        [
-            r#"{"event_type":"S","timestamp":"2026-04-12T10:40:00.011Z","limit":50,"over":true,"second":"y","twice":["xx","yy"]}"#
-        ]
+        [concat!(
+            r#"{"event_type":"S","timestamp":"2026-04-12T10:40:00.011Z","limit":50,"over":true,"#,
+            r#""second":"y","twice":["xx","yy"]}"#
+        )]
     );
 }

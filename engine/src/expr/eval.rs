@@ -8,7 +8,7 @@ use crate::check::program::Function;
 use crate::expr::text::Text;
 use crate::expr::{Arithmetic, Comparison, Context, Expr, Why, functions};
 use crate::syntax::ast::BinaryOp;
-use crate::value::{self, Value};
+use crate::value::{self, Number, NumberKind, Value};
 
 /// The most elements that a range may have.
 const RANGE_ELEMENTS: u64 = 10_000;
@@ -294,7 +294,7 @@ pub(super) fn range<'a>(cx: &Context<'a>, from: i64, to: i64, step: i64) -> Valu
 
 /// What an operator makes of its two operands, whatever they are.
 #[inline(never)]
-fn computed<'a>(cx: &Context<'a>, arithmetic: &'a Arithmetic) -> Value<'a> {
+pub(super) fn computed<'a>(cx: &Context<'a>, arithmetic: &'a Arithmetic) -> Value<'a> {
     let [left, right] = &arithmetic.sides;
     let (left_value, right_value) = (left.value(cx), right.value(cx));
     match self::arithmetic(cx, arithmetic.op, left_value, right_value) {
@@ -325,14 +325,19 @@ pub(super) fn arithmetic<'a>(
     left: Value<'a>,
     right: Value<'a>,
 ) -> Result<Value<'a>, Why> {
-    let (a, b) = match (left, right) {
-        (Value::Int(a), Value::Int(b)) => return int_arithmetic(op, a, b),
-        (Value::Float(a, _), Value::Float(b, _)) => (a, b),
-        (Value::Float(a, _), Value::Int(b)) => (a, b as f64),
-        (Value::Int(a), Value::Float(b, _)) => (a as f64, b),
-        _ => return other_arithmetic(cx, op, left, right),
-    };
-    float_arithmetic(op, a, b).map(Value::float)
+    match (left.number(), right.number()) {
+        (Some(a), Some(b)) => number_arithmetic(op, a, b).map(Value::from),
+        _ => other_arithmetic(cx, op, left, right),
+    }
+}
+
+/// [`arithmetic`] of numbers.
+#[inline(always)]
+pub(super) fn number_arithmetic(op: BinaryOp, left: Number, right: Number) -> Result<Number, Why> {
+    match (left.kind(), right.kind()) {
+        (NumberKind::Int(a), NumberKind::Int(b)) => int_arithmetic(op, a, b),
+        _ => float_arithmetic(op, left.as_float(), right.as_float()).map(Number::float),
+    }
 }
 
 /// [`arithmetic`] of all but numbers.
@@ -350,7 +355,7 @@ fn other_arithmetic<'a>(cx: &Context<'a>, op: BinaryOp, left: Value<'a>, right: 
 }
 
 #[inline]
-fn int_arithmetic(op: BinaryOp, a: i64, b: i64) -> Result<Value<'static>, Why> {
+fn int_arithmetic(op: BinaryOp, a: i64, b: i64) -> Result<Number, Why> {
     let by_zero = |value: Option<i64>| if b == 0 { Err(Why::DivisionByZero) } else { value.ok_or(Why::Overflow) };
     let shift = |shifted: fn(i64, u32) -> i64| {
         u32::try_from(b).ok().filter(|by| *by < SHIFT_LIMIT).map(|by| shifted(a, by)).ok_or(Why::Overflow)
@@ -362,7 +367,7 @@ fn int_arithmetic(op: BinaryOp, a: i64, b: i64) -> Result<Value<'static>, Why> {
         BinaryOp::Divide => by_zero(a.checked_div(b)),
         // The remainder of a division by −1 is 0, even where the quotient overflows.
         BinaryOp::Remainder => by_zero(Some(a.checked_rem(b).unwrap_or(0))),
-        BinaryOp::Power if b < 0 => return float_arithmetic(op, a as f64, b as f64).map(Value::float),
+        BinaryOp::Power if b < 0 => return float_arithmetic(op, a as f64, b as f64).map(Number::float),
         BinaryOp::Power => int_power(a, b),
         BinaryOp::BitAnd => Ok(a & b),
         BinaryOp::BitOr => Ok(a | b),
@@ -371,7 +376,7 @@ fn int_arithmetic(op: BinaryOp, a: i64, b: i64) -> Result<Value<'static>, Why> {
         BinaryOp::ShiftRight => shift(|a, by| a >> by),
         _ => Err(Why::WrongType),
     };
-    int.map(Value::Int)
+    int.map(Number::int)
 }
 
 fn int_power(base: i64, exponent: i64) -> Result<i64, Why> {

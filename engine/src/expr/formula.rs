@@ -1,4 +1,4 @@
-//! Formulas: sums, products and comparisons of numbers, and nothing else, without a detour through values.
+//! Formulas: arithmetic and comparisons of numbers, and nothing else, without a detour through values.
 //!
 //! A [`Value`](crate::value::Value) is three words and travels through memory; a [`Number`] is two and travels in
 //! registers. An expression that only reckons with numbers is therefore compiled twice: as what it is, and as a formula, a
@@ -10,88 +10,46 @@
 //! overflow, a division by zero. The expression is then evaluated as always, which comes to the same end and counts why.
 
 use crate::expr::compile::Compiler;
-use crate::expr::{Context, Expr, NumberCell, Order, RegisterIndex};
+use crate::expr::{Context, Expr, NumberCell, Order, RegisterIndex, eval};
 use crate::syntax::ast::BinaryOp;
 use crate::value::NumberKind::{Float, Int};
 use crate::value::{self, Number, Owned};
 
-/// An operator of formulas.
-#[derive(Debug, Clone, Copy)]
-enum Op {
-    Add,
-    Subtract,
-    Multiply,
-    Divide,
-    Remainder,
-}
-
-impl Op {
-    fn of(op: BinaryOp) -> Option<Op> {
-        Some(match op {
-            BinaryOp::Add => Op::Add,
-            BinaryOp::Subtract => Op::Subtract,
-            BinaryOp::Multiply => Op::Multiply,
-            BinaryOp::Divide => Op::Divide,
-            BinaryOp::Remainder => Op::Remainder,
-            _ => return None,
-        })
-    }
-
-    #[inline(always)]
-    fn ints(self, a: i64, b: i64) -> Option<i64> {
-        match self {
-            Op::Add => a.checked_add(b),
-            Op::Subtract => a.checked_sub(b),
-            Op::Multiply => a.checked_mul(b),
-            Op::Divide => a.checked_div(b),
-            Op::Remainder => a.checked_rem(b),
-        }
-    }
-
-    #[inline(always)]
-    fn floats(self, a: f64, b: f64) -> Option<f64> {
-        let result = match self {
-            Op::Add => a + b,
-            Op::Subtract => a - b,
-            Op::Multiply => a * b,
-            Op::Divide => a / b,
-            Op::Remainder => a % b,
-        };
-        result.is_finite().then_some(result)
-    }
-}
-
 /// What a step reckons with.
 #[derive(Debug, Clone, Copy)]
-struct Term {
-    /// Where the number is; `None`: it is `constant`.
-    cell: Option<NumberCell>,
-    constant: Number,
+enum Term {
+    Constant(Number),
+    Cell(NumberCell),
 }
 
 impl Term {
     /// What fetches the number that `expr` is; the steps that compute it first are added to `steps`.
     fn of(expr: &Expr, steps: &mut Vec<Step>) -> Option<Term> {
-        let constant = |constant| Term { cell: None, constant };
-        let cell = |cell| Term { cell: Some(cell), constant: Number::int(0) };
         Some(match expr {
-            Expr::Constant(Owned::Int(int)) => constant(Number::int(*int)),
-            Expr::Constant(Owned::Float(float)) => constant(Number::float(*float)),
-            Expr::Column(column) => cell(NumberCell::of_column(*column)),
-            Expr::Register(register) => cell(NumberCell::of_register(*register)),
+            Expr::Constant(Owned::Int(int)) => Term::Constant(Number::int(*int)),
+            Expr::Constant(Owned::Float(float)) => Term::Constant(Number::float(*float)),
+            Expr::Column(column) => Term::Cell(NumberCell::of_column(*column)),
+            Expr::Register(register) => Term::Cell(NumberCell::of_register(*register)),
             Expr::Arithmetic(arithmetic) => {
                 steps.extend_from_slice(arithmetic.steps.as_ref()?);
-                cell(steps.last()?.to)
+                Term::Cell(steps.last()?.to)
             }
             _ => return None,
         })
     }
 
+    /// The same for both operands of an operator.
+    fn both(sides: &[Expr; 2]) -> Option<(Vec<Step>, [Term; 2])> {
+        let mut steps = Vec::new();
+        let terms = [Term::of(&sides[0], &mut steps)?, Term::of(&sides[1], &mut steps)?];
+        Some((steps, terms))
+    }
+
     #[inline(always)]
     fn number(&self, cx: &Context) -> Option<Number> {
-        match self.cell {
-            Some(cell) => cx.number(cell),
-            None => Some(self.constant),
+        match self {
+            Term::Constant(number) => Some(*number),
+            Term::Cell(cell) => cx.number(*cell),
         }
     }
 }
@@ -99,7 +57,7 @@ impl Term {
 /// An operator, its two operands, and where the result goes.
 #[derive(Debug, Clone, Copy)]
 struct Step {
-    op: Op,
+    op: BinaryOp,
     terms: [Term; 2],
     to: NumberCell,
 }
@@ -108,11 +66,7 @@ impl Step {
     #[inline(always)]
     fn take(&self, cx: &Context) -> Option<Number> {
         let [left, right] = &self.terms;
-        let (left, right) = (left.number(cx)?, right.number(cx)?);
-        let number = match (left.kind(), right.kind()) {
-            (Int(a), Int(b)) => Number::int(self.op.ints(a, b)?),
-            _ => Number::float(self.op.floats(left.as_float(), right.as_float())?),
-        };
+        let number = eval::number_arithmetic(self.op, left.number(cx)?, right.number(cx)?).ok()?;
         cx.remember(self.to, number)?;
         Some(number)
     }
@@ -133,9 +87,8 @@ impl Arithmetic {
     }
 
     fn steps(op: BinaryOp, sides: &[Expr; 2], compiler: &mut Compiler) -> Option<Box<[Step]>> {
-        let mut steps = Vec::new();
-        let terms = [Term::of(&sides[0], &mut steps)?, Term::of(&sides[1], &mut steps)?];
-        steps.push(Step { op: Op::of(op)?, terms, to: compiler.step() });
+        let (mut steps, terms) = Term::both(sides)?;
+        steps.push(Step { op, terms, to: compiler.step() });
         Some(steps.into())
     }
 
@@ -160,21 +113,15 @@ impl Arithmetic {
 /// `<`, `<=`, `>` and `>=`.
 #[derive(Debug, Clone)]
 pub(crate) struct Comparison {
-    /// What computes the terms, and these; `None`: it is no formula.
-    formula: Option<(Box<[Step]>, [Term; 2])>,
+    /// The steps that compute its terms first, and these; `None`: it is no formula.
+    formula: Option<(Vec<Step>, [Term; 2])>,
     pub(super) order: Order,
     pub(super) sides: [Expr; 2],
 }
 
 impl Comparison {
     pub(super) fn new(order: Order, sides: [Expr; 2]) -> Comparison {
-        Comparison { formula: Self::formula(&sides), order, sides }
-    }
-
-    fn formula(sides: &[Expr; 2]) -> Option<(Box<[Step]>, [Term; 2])> {
-        let mut steps = Vec::new();
-        let terms = [Term::of(&sides[0], &mut steps)?, Term::of(&sides[1], &mut steps)?];
-        Some((steps.into(), terms))
+        Comparison { formula: Term::both(&sides), order, sides }
     }
 
     /// The result, if it is plain.

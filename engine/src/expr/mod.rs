@@ -1,7 +1,8 @@
 //! Compiled expressions: names are columns, registers or constants, and evaluation is a walk over a small tree.
 //!
-//! [`compile`] makes them of the checked program's expressions, [`eval`] computes them, [`functions`] holds the built-in
-//! functions, [`user`] runs those of the program, [`text`] bounds the strings that they build. What cannot be computed is
+//! [`compile`] makes them of the checked program's expressions, [`eval`] computes them, [`formula`] does so quicker where all
+//! is numbers, [`functions`] holds the built-in functions, [`user`] runs those of the program, [`text`] bounds the strings
+//! that they build. What cannot be computed is
 //! [`Value::Missing`](crate::value::Value::Missing); each cause is counted in a [`Tally`] where it arises, and only there.
 
 pub(crate) mod compile;
@@ -216,7 +217,7 @@ impl Tally {
     }
 }
 
-/// A number that was read from a column, or computed for a register.
+/// A number that was read from a column, or computed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KnownNumber {
     /// The number of the event for which it holds, from 1.
@@ -364,23 +365,21 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Computes what a register is from now on.
+    /// Computes what a register is from now on: the number in its cell, or else its value.
     #[inline(always)]
     pub(crate) fn compute(&self, register: RegisterIndex, expr: &'a Expr) {
-        if let Expr::Arithmetic(arithmetic) = expr
-            && arithmetic.number(self).is_some()
-        {
-            return;
-        }
-        self.compute_value(register, expr);
-    }
-
-    #[inline(never)]
-    fn compute_value(&self, register: RegisterIndex, expr: &'a Expr) {
-        let value = expr.value(self);
-        if let Some(known) = self.numbers.get(NumberCell::of_register(register).0 as usize) {
-            known.set(KnownNumber::NONE);
-        }
+        let value = match expr {
+            Expr::Arithmetic(arithmetic) => {
+                if arithmetic.number(self).is_some() {
+                    return;
+                }
+                if let Some(known) = self.numbers.get(NumberCell::of_register(register).0 as usize) {
+                    known.set(KnownNumber::NONE);
+                }
+                eval::computed(self, arithmetic)
+            }
+            _ => expr.eval(self),
+        };
         self.registers[usize::from(register)].set(value);
     }
 
@@ -412,7 +411,7 @@ impl<'a> Context<'a> {
             Kind::Int => number::int(record, field.place()),
             _ => return None,
         };
-        self.remember(cell, number)?;
+        _ = self.remember(cell, number);
         Some(number)
     }
 

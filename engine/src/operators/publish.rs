@@ -11,6 +11,9 @@ use crate::slot::{Key, Output, Outputs, TargetIndex};
 use crate::time;
 use crate::value::Value;
 
+/// Capacity in bytes that the buffer of lines may keep.
+const LINE_BYTES_KEPT: usize = 1 << 20;
+
 #[derive(Debug)]
 pub(crate) struct Publish {
     encoder: Encoder,
@@ -74,6 +77,7 @@ impl Publish {
             return;
         }
         line.clear();
+        line.shrink_to(LINE_BYTES_KEPT);
         self.encoder.write(cx, times, line);
         let value = outputs.append(line);
         if self.addresses.is_empty() {
