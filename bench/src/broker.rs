@@ -76,14 +76,30 @@ impl Broker {
         &self.address
     }
 
-    /// Makes a topic that is timed by the broker's own clock.
+    /// Makes a topic that is timed by the broker's own clock, and waits until the broker knows who leads its partitions: it
+    /// says that a topic is made before it can be asked about it.
     pub(crate) fn create(&self, topic: &str, partitions: i32) -> Result<()> {
         let new =
             NewTopic::new(topic, partitions, TopicReplication::Fixed(1)).set("message.timestamp.type", "LogAppendTime");
         for result in block_on(self.admin.create_topics([&new], &admin_options()))? {
             result.map_err(|(topic, code)| format!("topic {topic} cannot be made: {code}"))?;
         }
+        let began = Instant::now();
+        while !self.leads(topic, partitions)? {
+            if began.elapsed() >= START_TIMEOUT {
+                return Err(format!("topic {topic} was made, but nobody leads its partitions").into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
         Ok(())
+    }
+
+    /// Whether all partitions of a topic have a leader.
+    fn leads(&self, topic: &str, partitions: i32) -> Result<bool> {
+        let metadata = self.admin.inner().fetch_metadata(Some(topic), START_TIMEOUT)?;
+        let known = metadata.topics().iter().flat_map(|topic| topic.partitions());
+        Ok(known.filter(|partition| partition.error().is_none() && partition.leader() >= 0).count()
+            == partitions as usize)
     }
 
     /// Deletes topics; one that is not there is no error.
