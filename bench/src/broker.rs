@@ -84,22 +84,16 @@ impl Broker {
         for result in block_on(self.admin.create_topics([&new], &admin_options()))? {
             result.map_err(|(topic, code)| format!("topic {topic} cannot be made: {code}"))?;
         }
+        // Not the admin client: what it has asked about once it asks about again, and a deleted topic would come back.
+        let asking: BaseConsumer = config(&self.address).create()?;
         let began = Instant::now();
-        while !self.leads(topic, partitions)? {
+        while !led(&asking, topic, partitions)? {
             if began.elapsed() >= START_TIMEOUT {
                 return Err(format!("topic {topic} was made, but nobody leads its partitions").into());
             }
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(())
-    }
-
-    /// Whether all partitions of a topic have a leader.
-    fn leads(&self, topic: &str, partitions: i32) -> Result<bool> {
-        let metadata = self.admin.inner().fetch_metadata(Some(topic), START_TIMEOUT)?;
-        let known = metadata.topics().iter().flat_map(|topic| topic.partitions());
-        Ok(known.filter(|partition| partition.error().is_none() && partition.leader() >= 0).count()
-            == partitions as usize)
     }
 
     /// Deletes topics; one that is not there is no error.
@@ -274,6 +268,13 @@ impl ProducerContext for Failures {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         self.count.fetch_add(u64::from(result.is_err()), Ordering::Relaxed);
     }
+}
+
+/// Whether all partitions of a topic have a leader.
+fn led(consumer: &BaseConsumer, topic: &str, partitions: i32) -> Result<bool> {
+    let metadata = consumer.fetch_metadata(Some(topic), START_TIMEOUT)?;
+    let known = metadata.topics().iter().flat_map(|topic| topic.partitions());
+    Ok(known.filter(|partition| partition.error().is_none() && partition.leader() >= 0).count() == partitions as usize)
 }
 
 #[cfg(test)]
