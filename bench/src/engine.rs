@@ -34,7 +34,7 @@ use crate::summary::Summary;
 /// What the relay does on the machine for which the bars are stated, in records/s.
 const RELAY_OF_BARS: f64 = 2_800_000.0;
 /// Slots of the ring, as `kolo run` has by default.
-const SLOTS: usize = 8192;
+const SLOTS: usize = 16_384;
 /// Slots that the engine and the last stage take at once, as a lane's do at most.
 const BATCH_SLOTS: usize = 256;
 /// Lines of the program that is checked.

@@ -346,7 +346,7 @@ pub(crate) struct RingArgs {
     /// Slots of the ring, rounded up to a power of two
     ///
     /// Enough that a thread which waits for a core does not stop the others; more leave the processor's caches.
-    #[arg(long, value_name = "N", default_value_t = 8_192, value_parser = up_to(MAX_SLOTS))]
+    #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = up_to(MAX_SLOTS))]
     pub(crate) ring_size: u64,
 }
 
@@ -495,7 +495,10 @@ mod tests {
         let args = run_args(&["-f", "p.vpl"]).expect("a file is enough");
         assert!(matches!(args.program.text(), ProgramText::File(path) if path == Path::new("p.vpl")));
         assert_eq!((args.quiet, args.dry_run, args.until, args.from), (false, false, None, None));
-        assert_eq!((args.ring.wait, args.ring.slots(), args.in_flight, args.pin), (WaitArg::Auto, 8192, 131_072, None));
+        assert_eq!(
+            (args.ring.wait, args.ring.slots(), args.in_flight, args.pin),
+            (WaitArg::Auto, 16_384, 131_072, None)
+        );
         assert_eq!((args.report.report, args.report.report_file), (ReportForm::Text, None));
     }
 

@@ -61,7 +61,7 @@ fn help_names_every_command_and_run_every_flag_with_its_default() {
     for flag in flags.split_whitespace() {
         assert!(help.contains(flag), "{flag} in {help}");
     }
-    for default in ["auto", "8192", "131072", "text"] {
+    for default in ["auto", "16384", "131072", "text"] {
         assert!(help.contains(&format!("[default: {default}]")), "{default} in {help}");
     }
 }
